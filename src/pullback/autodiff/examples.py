@@ -1,0 +1,73 @@
+"""Example inputs that ops carry, so that one registry-driven test verifies every op.
+
+An example says what the inputs look like, not which library makes them: the test draws the same
+values for every backend.
+
+    @op(examples=[example(normal(3, 4)), example(normal(2, 3, 4), axis=1)])
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ..backends.host import host
+
+__all__ = ["Drawn", "Example", "boolean", "example", "integers", "normal", "probabilities", "uniform", "values"]
+
+
+class Drawn(NamedTuple):
+    """An input to be drawn from a seeded generator; `differentiable` where the op has a gradient for it."""
+
+    draw: Callable[[Any], Any]
+    differentiable: bool = True
+
+
+class Example(NamedTuple):
+    """The inputs of one call (drawn, or plain Python numbers) and its metadata."""
+
+    inputs: tuple[Any, ...]
+    metadata: dict[str, Any]
+
+    def draw(self, seed: int = 0) -> list[Any]:
+        """The inputs as host arrays in float64, int64 or bool; numbers as they are."""
+        generator = host.random.default_rng(seed)
+        return [given.draw(generator) if isinstance(given, Drawn) else given for given in self.inputs]
+
+
+def example(*inputs: Any, **metadata: Any) -> Example:
+    """One call of an op."""
+    return Example(inputs, metadata)
+
+
+def normal(*shape: int, away_from_zero: float = 0.0) -> Drawn:
+    """Standard normal values; `away_from_zero` keeps clear of a kink there."""
+
+    def draw(generator: Any) -> Any:
+        x = generator.standard_normal(shape)
+        return host.asarray(x + away_from_zero * host.where(x < 0, -1.0, 1.0))
+
+    return Drawn(draw)
+
+
+def uniform(*shape: int, low: float = 0.0, high: float = 1.0) -> Drawn:
+    """Uniform values in [low, high)."""
+    return Drawn(lambda generator: host.asarray(generator.uniform(low, high, shape)))
+
+
+def probabilities(*shape: int) -> Drawn:
+    """Positive values that sum to 1 along the last axis."""
+    return Drawn(lambda generator: generator.dirichlet(host.ones(shape[-1]), size=shape[:-1]))
+
+
+def integers(*shape: int, low: int = 0, high: int) -> Drawn:
+    """Integers in [low, high)."""
+    return Drawn(lambda generator: host.asarray(generator.integers(low, high, shape)), differentiable=False)
+
+
+def boolean(*shape: int) -> Drawn:
+    """True and False."""
+    return Drawn(lambda generator: host.asarray(generator.integers(0, 2, shape) == 1), differentiable=False)
+
+
+def values(data: Any, *, differentiable: bool = True) -> Drawn:
+    """These very values: ties, zeros, repeated indices."""
+    return Drawn(lambda generator: host.asarray(data), differentiable=differentiable)

@@ -1,0 +1,197 @@
+"""What an op is: a forward, its vjps beside it, and the one way both are called.
+
+    @op
+    def tanh(xp, x, /):
+        return xp.tanh(x)
+
+    tanh.vjp("x")(lambda xp, g, y: g * (1 - y * y))
+
+The parameters of a vjp say what is saved for it: `g` is the gradient of the output, `y` the output,
+any other name an input; `x_shape`, `x_dtype` and `x_place` are those facts of the input `x` (the
+last its backend and device), without keeping `x` itself alive. Arrays are positional-only; all other parameters are metadata, keyword-only in a vjp.
+"""
+
+import inspect
+from collections.abc import Callable, Sequence
+from functools import update_wrapper
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from ..backends import Namespace, common_backend, find_backend_of, plain_numbers
+from .examples import Example
+from .rule import Plan, Rule, Step
+from .tape import Node, Output, Place, recording
+from .tensor import Tensor
+
+__all__ = ["Op", "op", "registry"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
+
+registry: "dict[str, Op[..., Any]]" = {}
+"""Every op there is, by name. What is in here is tested."""
+
+
+class Op(Generic[P, R]):
+    """A differentiable function: arrays in, arrays out; Tensors in, Tensors out.
+
+    A call on Tensors that need gradients is written on the tape. An op without any vjp is a
+    composite: its forward runs on Tensors and is differentiated through.
+    """
+
+    def __init__(
+        self, forward: Callable[Concatenate[Namespace, P], R], differentiable: bool, examples: Sequence[Example]
+    ) -> None:
+        update_wrapper(self, forward)
+        signature = inspect.signature(forward)
+        parameters = list(signature.parameters.values())[1:]
+        self.__signature__ = signature.replace(parameters=parameters)
+        self.name = forward.__name__.lstrip("_")
+        self.function: Callable[..., Any] = forward
+        arrays = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL)]
+        self.inputs = tuple(p.name for p in arrays)
+        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in arrays)
+        self.defaults = {p.name: p.default for p in parameters if p not in arrays}
+        self._required = sum(p.default is p.empty for p in arrays)
+        self.differentiable = differentiable
+        self.examples = tuple(examples)
+        self.rules: list[Rule] = []
+        self._plans: dict[int, Plan] = {}
+        if self.name in registry:
+            raise ValueError(f"there is an op named {self.name!r} already")
+        registry[self.name] = self
+
+    def vjp(self, *arguments: str) -> Callable[[F], F]:
+        """Register the vector-Jacobian product for one input, or for several whose gradients share work."""
+        if not arguments or not set(arguments) <= set(self.inputs):
+            raise TypeError(f"{self.name} has the inputs {', '.join(self.inputs)}; got {', '.join(arguments) or 'none'}")
+
+        def register(function: F) -> F:
+            self.rules.append(Rule(self.name, arguments, function))
+            self._plans.clear()
+            return function
+
+        return register
+
+    def __call__(self, *inputs: P.args, **metadata: P.kwargs) -> R:
+        if len(inputs) != len(self.inputs) and not self.variadic:
+            inputs, metadata = self._bind(inputs, metadata)  # type: ignore[assignment]
+        for x in inputs:
+            if isinstance(x, Tensor):
+                return self._on_tensors(inputs, metadata)  # type: ignore[no-any-return]
+        return self._on_arrays(inputs, metadata)  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}{self.__signature__}>"
+
+    def _bind(self, given: tuple[Any, ...], metadata: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """All inputs, None for those left out; metadata given by position moved to its names."""
+        count = len(self.inputs)
+        if len(given) < self._required or len(given) > count + len(self.defaults):
+            raise TypeError(f"{self.name}{self.__signature__} was called with {len(given)} positional arguments")
+        named = dict(zip(self.defaults, given[count:], strict=False))
+        return given[:count] + (None,) * (count - len(given)), {**named, **metadata}
+
+    def _on_arrays(self, inputs: Sequence[Any], metadata: dict[str, Any]) -> Any:
+        """The forward, by the kernel of the arrays' backend where there is one."""
+        owner = common_backend(self.name, inputs)
+        if owner is None:
+            return self._on_arrays(plain_numbers(self.name, inputs), metadata)
+        y = owner.implementation(self)(*inputs, **metadata)
+        if find_backend_of(y) is None:
+            return tuple(y) if isinstance(y, (tuple, list)) else owner.from_scalar(y)
+        return y
+
+    def _on_tensors(self, inputs: Sequence[Any], metadata: dict[str, Any]) -> Any:
+        arrays: list[Any] = []
+        parents: list[Place | None] = []
+        tracked, bit = 0, 1  # a bit for each input that needs a gradient; `bit` ends as 1 << len(inputs)
+        for x in inputs:
+            node = None
+            if isinstance(x, Tensor):
+                x, node = x.array, x.node
+                if node is not None:
+                    tracked |= bit
+            arrays.append(x)
+            parents.append(node)
+            bit <<= 1
+        record = tracked and self.differentiable and recording.get()
+        if record and not self.rules:
+            return self.function(Tensor.namespace, *map(_as_tensor, inputs), **metadata)
+        y = self._on_arrays(arrays, metadata)
+        several = type(y) is tuple
+        if not record:
+            return tuple(map(Tensor, y)) if several else Tensor(y)
+        plan = self._plans.get(tracked | bit) or self._plan(tracked, len(inputs))
+        values = plan.collect(arrays, y)
+        metadata = {**self.defaults, **metadata}
+        if several:
+            node = Node(parents, plan, values, metadata, tuple(a.shape for a in y), tuple(a.dtype for a in y))
+            return tuple(Tensor(a, Output(node, i, a.shape, a.dtype)) for i, a in enumerate(y))
+        return Tensor(y, Node(parents, plan, values, metadata, y.shape, y.dtype))
+
+    def _plan(self, tracked: int, count: int) -> Plan:
+        """Which rules serve the tracked inputs, and what they want saved; made once for each set."""
+        positions = {name: (i,) for i, name in enumerate(self.inputs)}
+        if self.variadic:
+            positions[self.inputs[-1]] = tuple(range(len(self.inputs) - 1, count))
+        names: list[str] = []
+        steps: list[Step] = []
+        for rule in self.rules:
+            slots = tuple(i for name in rule.arguments for i in positions[name])
+            if any(tracked >> i & 1 for i in slots):
+                names.extend(name for name in rule.saves if name not in names)
+                steps.append(Step(rule, tuple(map(names.index, rule.saves)), slots))
+        served = {i for step in steps for i in step.slots}
+        for name, places in positions.items():
+            if any(tracked >> i & 1 for i in places if i not in served):
+                raise TypeError(
+                    f"{self.name} has no vjp for {name!r}: pass {name}.detach(), "
+                    f"or register one with @{self.name}.vjp({name!r})"
+                )
+        plan = Plan(tuple(self._locate(name, positions, count) for name in names), tuple(steps))
+        self._plans[tracked | 1 << count] = plan
+        return plan
+
+    def _locate(self, name: str, positions: dict[str, tuple[int, ...]], count: int) -> tuple[int | slice, str]:
+        if name == "y":
+            return count, ""
+        base, _, fact = name.rpartition("_")
+        if name in positions or fact not in ("shape", "dtype", "place"):
+            base, fact = name, ""
+        if base not in positions:
+            raise TypeError(f"a vjp of {self.name} names {name!r}, which is no input of it: {', '.join(self.inputs)}")
+        variadic = self.variadic and base == self.inputs[-1]
+        return slice(len(self.inputs) - 1, count) if variadic else positions[base][0], fact
+
+
+@overload
+def op(forward: Callable[Concatenate[Namespace, P], R], /) -> Op[P, R]: ...
+@overload
+def op(
+    *, differentiable: bool = True, examples: Sequence[Example] = ()
+) -> Callable[[Callable[Concatenate[Namespace, P], R]], Op[P, R]]: ...
+def op(forward: Any = None, /, *, differentiable: bool = True, examples: Sequence[Example] = ()) -> Any:
+    """Make an op of a pure function of arrays: `forward(xp, *arrays, *, metadata)`.
+
+    differentiable: False for what has no derivative anywhere; its result is a constant.
+    examples: inputs to verify it with, see `pullback.autodiff.examples`.
+    Raises ValueError when there is an op of that name.
+
+    >>> import pullback as pb
+    >>> @pb.op
+    ... def cube(xp, x, /):
+    ...     return x * x * x
+    >>> @cube.vjp("x")
+    ... def _(xp, g, x):
+    ...     return 3 * g * x * x
+    >>> float(pb.grad(cube)(pb.tensor(2.0)))
+    12.0
+    """
+    if forward is None:
+        return lambda function: Op(function, differentiable, examples)
+    return Op(forward, differentiable, examples)
+
+
+def _as_tensor(x: Any) -> Any:
+    return x if isinstance(x, Tensor) or find_backend_of(x) is None else Tensor(x)

@@ -1,0 +1,255 @@
+"""Tensor: an array plus its place on the tape."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+from ..backends import DTYPES, Array, DType, Namespace, backend, backend_of, dtype_name, find_backend_of
+from .tape import Leaf, Place, walk
+
+__all__ = ["Tensor", "tensor"]
+
+
+def _operator(name: str) -> Callable[["Tensor", Any], "Tensor"]:
+    return lambda self, other: getattr(Tensor.namespace, name)(self, other)  # type: ignore[no-any-return]
+
+
+def _reflected(name: str) -> Callable[["Tensor", Any], "Tensor"]:
+    return lambda self, other: getattr(Tensor.namespace, name)(other, self)  # type: ignore[no-any-return]
+
+
+def _unary(name: str) -> Callable[["Tensor"], "Tensor"]:
+    return lambda self: getattr(Tensor.namespace, name)(self)  # type: ignore[no-any-return]
+
+
+def _method(name: str) -> Callable[..., "Tensor"]:
+    def apply(self: "Tensor", *arguments: Any, **options: Any) -> "Tensor":
+        return getattr(Tensor.namespace, name)(self, *arguments, **options)  # type: ignore[no-any-return]
+
+    apply.__name__ = name
+    apply.__doc__ = f"The same as `pb.{name}(self, ...)`."
+    return apply
+
+
+class Tensor:
+    """An array plus its place on the tape.
+
+    array: of any backend. Nothing is copied.
+    node: its place on the tape; None for a constant. Use `tensor(...)` to make a variable.
+
+    Follows the array API standard's array object; `backward`, `grad`, `detach`, `item` and `numpy`
+    are PyTorch's.
+
+    >>> import numpy
+    >>> x = Tensor(numpy.asarray([1.0, 2.0])).requires_grad_()
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    Tensor([2., 4.], dtype=float64)
+    """
+
+    __slots__ = ("__weakref__", "array", "node")
+
+    namespace: ClassVar[Namespace]
+    """The array API namespace of Tensors: the package itself, which sets this when it is imported."""
+
+    __array_ufunc__ = None  # NumPy's and CuPy's arrays leave `array * tensor` to `__rmul__`
+
+    def __init__(self, array: Array, node: Place | None = None) -> None:
+        self.array = array
+        self.node = node
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length along each axis."""
+        return self.array.shape  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.array.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        count = 1
+        for n in self.array.shape:
+            count *= n
+        return count
+
+    @property
+    def dtype(self) -> DType:
+        """The data type, the same object for every backend."""
+        return DTYPES[dtype_name(self.array.dtype)]
+
+    @property
+    def device(self) -> Any:
+        """Where the array lives, as its library names it."""
+        return backend_of(self.array).device_of(self.array)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow back through this value."""
+        return self.node is not None
+
+    @property
+    def grad(self) -> "Tensor | None":
+        """The gradient that `backward` left here, of this Tensor's shape; None before, and for what is no variable."""
+        return self.node.grad if isinstance(self.node, Leaf) else None
+
+    @grad.setter
+    def grad(self, value: "Tensor | None") -> None:
+        if not isinstance(self.node, Leaf):
+            raise ValueError("only a variable has a gradient; make one with requires_grad_()")
+        self.node.grad = value
+
+    def requires_grad_(self, requires_grad: bool = True) -> "Tensor":
+        """Make this Tensor a variable (or, with False, a constant), in place."""
+        if not requires_grad:
+            self.node = None
+        elif self.node is None:
+            if not dtype_name(self.array.dtype).startswith(("float", "bfloat", "complex")):
+                raise TypeError(f"only floating-point Tensors have gradients; this one is {self.dtype.name}")
+            self.node = Leaf(self.array.shape, self.array.dtype)
+        return self
+
+    def detach(self) -> "Tensor":
+        """The same array with no place on the tape."""
+        return Tensor(self.array)
+
+    def backward(
+        self, gradient: Any = None, create_graph: bool = False, retain_graph: bool | None = None
+    ) -> None:
+        """Carry gradients back to every variable this value was computed from, adding to their `.grad`.
+
+        gradient: the gradient of this value, of its shape; 1 for a value of one element.
+        create_graph: record the walk, so that the gradients can be differentiated in turn.
+        retain_graph: keep the graph for another walk; by default only with `create_graph`.
+        Raises RuntimeError for a constant, for a value of several elements without `gradient`, and for a
+        graph that was walked already and freed.
+        """
+        if self.node is None:
+            raise RuntimeError("backward() was called on a constant; no variable with requires_grad led to it")
+        if gradient is None:
+            if self.size != 1:
+                raise RuntimeError(
+                    f"backward() of a Tensor of shape {self.shape} needs gradient=, a Tensor of that shape; "
+                    "or reduce it to one number first, for example with .sum()"
+                )
+            gradient = backend_of(self.array).namespace.ones_like(self.array)
+        elif isinstance(gradient, Tensor):
+            gradient = gradient if create_graph else gradient.array
+        if tuple(gradient.shape) != tuple(self.shape):
+            raise ValueError(f"gradient has shape {tuple(gradient.shape)}, the Tensor has {self.shape}")
+        if create_graph and not isinstance(gradient, Tensor):
+            gradient = Tensor(gradient)
+        retain = create_graph if retain_graph is None else retain_graph
+        for place, g in walk([(self.node, gradient)], record=create_graph, retain=retain).items():
+            if isinstance(place, Leaf):
+                piece = g if create_graph else Tensor(g)
+                place.grad = piece if place.grad is None else place.grad + piece
+
+    def numpy(self) -> Any:
+        """The array as a NumPy array on the host, detached; a view where memory can be shared."""
+        return backend_of(self.array).to_host(self.array)
+
+    def item(self) -> Any:
+        """The one element as a Python number."""
+        return self.numpy().item()
+
+    def tolist(self) -> Any:
+        """The elements as nested Python lists."""
+        return self.numpy().tolist()
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> "Tensor":
+        """The same values on another device of this backend."""
+        return Tensor.namespace.to_device(self, device)  # type: ignore[no-any-return]
+
+    def __array_namespace__(self, /, *, api_version: str | None = None) -> Namespace:
+        return Tensor.namespace
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        if self.node is not None:
+            raise TypeError("a Tensor that is being recorded is not turned into a NumPy array; use .detach() or .numpy()")
+        return self.numpy().__array__() if dtype is None else self.numpy().astype(dtype)
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __index__(self) -> int:
+        return self.numpy().__index__()  # type: ignore[no-any-return]
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("a 0-d Tensor has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator["Tensor"]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, key: Any) -> "Tensor":
+        return Tensor.namespace.getitem(self, key)  # type: ignore[no-any-return]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if self.node is not None:
+            raise TypeError("a Tensor that is being recorded cannot be written to; build a new one with pb.where(...)")
+        self.array[key] = value.array if isinstance(value, Tensor) else value
+
+    def __repr__(self) -> str:
+        values = repr(self.numpy()).removeprefix("array(").removesuffix(")")
+        if "dtype=" not in values:
+            values += f", dtype={self.dtype.name}"
+        owner = backend_of(self.array)
+        where = "" if owner.name == "numpy" else f", backend={owner.name}"
+        return f"Tensor({values}{where}{', requires_grad=True' if self.requires_grad else ''})"
+
+    __hash__ = object.__hash__
+
+    __add__, __radd__ = _operator("add"), _reflected("add")
+    __sub__, __rsub__ = _operator("subtract"), _reflected("subtract")
+    __mul__, __rmul__ = _operator("multiply"), _reflected("multiply")
+    __truediv__, __rtruediv__ = _operator("divide"), _reflected("divide")
+    __pow__, __rpow__ = _operator("pow"), _reflected("pow")
+    __matmul__, __rmatmul__ = _operator("matmul"), _reflected("matmul")
+    __eq__ = _operator("equal")  # type: ignore[assignment]
+    __ne__ = _operator("not_equal")  # type: ignore[assignment]
+    __lt__, __le__ = _operator("less"), _operator("less_equal")
+    __gt__, __ge__ = _operator("greater"), _operator("greater_equal")
+    __and__, __or__ = _operator("logical_and"), _operator("logical_or")
+    __neg__, __pos__, __abs__ = _unary("negative"), _unary("positive"), _unary("abs")
+    __invert__ = _unary("logical_not")
+    T = mT = property(_unary("matrix_transpose"), doc="The last two axes exchanged.")
+
+    sum, mean, max, min = _method("sum"), _method("mean"), _method("max"), _method("min")
+    reshape, astype = _method("reshape"), _method("astype")
+
+
+def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A Tensor from nested sequences, numbers or an array, on the current backend.
+
+    data: numbers in nested sequences, or an array. An array of the current backend is copied; one of
+        another backend is moved here.
+    dtype: by default float32 for Python floats, and an array's own.
+    device: by default the current backend's.
+    requires_grad: whether it is a variable, whose gradient `backward` computes.
+
+    >>> tensor([[1.0, 2.0]])
+    Tensor([[1., 2.]], dtype=float32)
+    """
+    current = backend()
+    if isinstance(data, Tensor):
+        data = data.array
+    owner = find_backend_of(data)
+    if owner is not None and owner is not current:
+        data = owner.to_host(data)
+    array = current.asarray(data, dtype=dtype, device=device, copy=True)
+    if owner is None and dtype is None and dtype_name(array.dtype) == "float64":
+        array = current.namespace.astype(array, current.dtype("float32"))
+    return Tensor(array).requires_grad_(requires_grad)

@@ -1,0 +1,232 @@
+"""Functions of functions: gradients, products with Jacobians, Jacobians and Hessians.
+
+All of them are walks over the tape. Arguments may be arrays, Tensors, or dicts, lists and tuples
+of them. Arrays in, arrays out; Tensors in, Tensors out. Inside another transform, and for arguments that
+require a gradient, the results can be differentiated again, so transforms nest to any order.
+"""
+
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from functools import wraps
+from typing import Any
+
+from ..backends import backend, backend_of, find_backend_of
+from .op import op
+from .tape import enable_grad, walk
+from .tensor import Tensor
+from .tree import flatten, tree_map
+
+__all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
+
+_depth: ContextVar[int] = ContextVar("pullback_transform_depth", default=0)
+
+
+@op
+def alias(xp: Any, x: Any, /) -> Any:
+    """The same value at a place of its own, where an inner transform stops walking."""
+    return x
+
+
+alias.vjp("x")(lambda xp, g: g)
+
+
+def _variable(x: Any) -> Tensor:
+    if isinstance(x, Tensor):
+        return alias(x) if x.requires_grad else Tensor(x.array).requires_grad_()
+    return Tensor(x if find_backend_of(x) is not None else backend().asarray(x, dtype="float32")).requires_grad_()
+
+
+def _as_tensor(x: Any) -> Tensor:
+    return x if isinstance(x, Tensor) else Tensor(x if find_backend_of(x) is not None else backend().asarray(x))
+
+
+def _linearize(function: Callable[..., Any], args: Sequence[Any], retain: bool) -> tuple[Any, Callable[[Any], Any]]:
+    """The value of `function`, and the map from its cotangent to those of all `args`."""
+    leaves, rebuild = flatten(tuple(args))
+    nested = _depth.get() > 0
+    tensors = nested or any(isinstance(x, Tensor) for x in leaves)
+    recorded = nested or any(isinstance(x, Tensor) and x.requires_grad for x in leaves)
+    level = _depth.set(_depth.get() + 1)
+    try:
+        with enable_grad():
+            variables = [_variable(x) for x in leaves]
+            outputs, rebuild_value = flatten(function(*rebuild(variables)))
+            outputs = list(map(_as_tensor, outputs))
+    finally:
+        _depth.reset(level)
+
+    def pullback(cotangent: Any) -> Any:
+        cotangents = list(map(_as_tensor, flatten(cotangent)[0]))
+        for y, g in zip(outputs, cotangents, strict=True):
+            if y.shape != g.shape:
+                raise ValueError(f"the cotangent has shape {g.shape}, the value has {y.shape}")
+        record = recorded or _depth.get() > 0 or any(g.requires_grad for g in cotangents)
+        places = [x.node for x in variables]
+        with enable_grad():
+            found = walk(
+                [(y.node, g if record else g.array) for y, g in zip(outputs, cotangents, strict=True) if y.node],
+                wanted=[place for place in places if place],
+                record=record,
+                retain=retain or record,
+            )
+        return rebuild([deliver(found.get(x.node), x) for x in variables])
+
+    def deliver(g: Any, like: Tensor) -> Any:
+        if g is None:
+            g = Tensor.namespace.zeros_like(like.detach())
+        g = g if isinstance(g, Tensor) else Tensor(g)
+        return g if tensors or g.requires_grad else g.array
+
+    return rebuild_value([y if recorded else y.detach() if tensors else y.array for y in outputs]), pullback
+
+
+def _restrict(
+    function: Callable[..., Any], args: Sequence[Any], options: dict[str, Any], argnums: int | Sequence[int]
+) -> tuple[Callable[..., Any], list[Any], Callable[[Any], Any]]:
+    """`function` of the chosen arguments alone, those arguments, and how their gradients are handed out."""
+    chosen = [argnums] if isinstance(argnums, int) else list(argnums)
+
+    def of_chosen(*values: Any) -> Any:
+        every = list(tree_map(lambda x: Tensor(x) if find_backend_of(x) is not None else x, list(args)))
+        for position, value in zip(chosen, values, strict=True):
+            every[position] = value
+        return function(*every, **options)
+
+    return of_chosen, [args[i] for i in chosen], (lambda g: g[0]) if isinstance(argnums, int) else tuple
+
+
+def value_and_grad(
+    function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., tuple[Any, Any]]:
+    """The function that gives the value of `function` and its gradient.
+
+    function: gives one number (a 0-d Tensor), or with `has_aux` a pair of it and anything else.
+    argnums: which arguments to differentiate; with a sequence the gradient is a tuple.
+    Raises ValueError when the value is not one number.
+
+    >>> import numpy
+    >>> value, slope = value_and_grad(lambda x: (x * x).sum())(numpy.asarray([1.0, 2.0]))
+    >>> float(value), slope
+    (5.0, array([2., 4.]))
+    """
+
+    @wraps(function)
+    def differentiated(*args: Any, **options: Any) -> tuple[Any, Any]:
+        of_chosen, chosen, hand_out = _restrict(function, args, options, argnums)
+        extra: list[Any] = []
+
+        def value_only(*values: Any) -> Any:
+            result = of_chosen(*values)
+            if has_aux:
+                result, aux = result
+                extra.append(aux)
+            return result
+
+        y, pullback = _linearize(value_only, chosen, retain=False)
+        if getattr(y, "shape", None) not in ((), (1,)):
+            shape = getattr(y, "shape", type(y).__name__)
+            raise ValueError(f"a gradient is that of one number; the function gave {shape}. Use pb.jacobian or pb.vjp")
+        one = Tensor.namespace.ones_like(_as_tensor(y).detach())
+        return ((y, extra[0]) if has_aux else y), hand_out(pullback(one))
+
+    return differentiated
+
+
+def grad(
+    function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
+    """The function that gives the gradient of `function`; see `value_and_grad`.
+
+    >>> import pullback as pb
+    >>> third = pb.grad(pb.grad(pb.grad(lambda x: x**4)))
+    >>> float(third(pb.tensor(2.0)))
+    48.0
+    """
+
+    @wraps(function)
+    def differentiated(*args: Any, **options: Any) -> Any:
+        value, gradient = value_and_grad(function, argnums, has_aux)(*args, **options)
+        return (gradient, value[1]) if has_aux else gradient
+
+    return differentiated
+
+
+def vjp(function: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """The value of `function` and its pullback: the map from a cotangent of the value to those of the arguments.
+
+    The pullback may be called more than once. Its argument has the structure and shapes of the value.
+
+    >>> import numpy
+    >>> y, pullback = vjp(lambda x, w: x * w, numpy.asarray([1.0, 2.0]), numpy.asarray([3.0, 4.0]))
+    >>> pullback(numpy.ones(2))
+    (array([3., 4.]), array([1., 2.]))
+    """
+    return _linearize(function, args, retain=True)
+
+
+def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """The value of `function` at `primals`, and its derivative in the direction of `tangents`.
+
+    primals, tangents: sequences of the same length, shapes and dtypes.
+
+    The vjp is linear in the cotangent, and the transpose of that linear map is the jvp: two walks
+    backward make one forward (Townsend, "A new trick for calculating Jacobian vector products", 2017).
+
+    >>> import numpy
+    >>> jvp(lambda x: x * x, [numpy.asarray([1.0, 2.0])], [numpy.asarray([1.0, 0.5])])[1]
+    array([2., 2.])
+    """
+    y, pullback = vjp(function, *primals)
+    probe = tree_map(lambda v: Tensor.namespace.zeros_like(v.detach()).array, tree_map(_as_tensor, y))
+    _, pushforward = vjp(pullback, tree_map(Tensor, probe) if isinstance(flatten(y)[0][0], Tensor) else probe)
+    return y, pushforward(tuple(tangents))[0]
+
+
+def hvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """The gradient of `function` at `primals`, and the product of its Hessian with `tangents`, as tuples.
+
+    Costs about two gradients; the Hessian itself is never formed (Pearlmutter, 1994).
+
+    >>> import numpy
+    >>> hvp(lambda x: (x * x * x).sum(), [numpy.asarray([1.0, 2.0])], [numpy.asarray([1.0, 1.0])])[1]
+    (array([ 6., 12.]),)
+    """
+    slopes, pullback = vjp(grad(function, range(len(primals))), *primals)
+    return slopes, pullback(tuple(tangents))
+
+
+def jacobian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+    """The function that gives the matrix of all first derivatives of `function`.
+
+    Its result has the shape of the value followed by that of the argument, for each array in the
+    arguments chosen by `argnums`. `function` gives one Tensor.
+
+    >>> import numpy
+    >>> jacobian(lambda x: x * x)(numpy.asarray([1.0, 2.0]))
+    array([[2., 0.],
+           [0., 4.]])
+    """
+
+    @wraps(function)
+    def differentiated(*args: Any, **options: Any) -> Any:
+        of_chosen, chosen, hand_out = _restrict(function, args, options, argnums)
+        y, pullback = vjp(of_chosen, *chosen)
+        array = y.array if isinstance(y, Tensor) else y
+        owner, size = backend_of(array), _as_tensor(y).size
+        basis = owner.namespace.eye(size, dtype=array.dtype, device=owner.device_of(array))
+        rows = [pullback(owner.namespace.reshape(basis[i, :], array.shape)) for i in range(size)]
+        xp = Tensor.namespace if isinstance(y, Tensor) else owner.namespace
+        return hand_out(tree_map(lambda x, *row: xp.reshape(xp.stack(row), (*y.shape, *x.shape)), rows[0], *rows))
+
+    return differentiated
+
+
+def hessian(function: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
+    """The function that gives the matrix of all second derivatives of a function whose value is one number.
+
+    >>> import numpy
+    >>> hessian(lambda x: x[0] * x[0] * x[1])(numpy.asarray([1.0, 2.0]))
+    array([[4., 2.],
+           [2., 0.]])
+    """
+    return jacobian(grad(function, argnums), argnums)

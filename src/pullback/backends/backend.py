@@ -1,0 +1,112 @@
+"""What an array library must offer before pullback trains on it."""
+
+from collections.abc import Callable
+from functools import cached_property, partial
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, ClassVar, Protocol, TypeAlias
+
+from .dtypes import dtype_name
+from .host import host
+
+__all__ = ["Array", "Backend", "Function", "Namespace"]
+
+Array: TypeAlias = Any
+"""An object of any array API namespace."""
+Namespace: TypeAlias = Any
+"""An array API namespace."""
+
+
+class Function(Protocol):
+    """An op's forward or one of its vjps: pure, written in array API calls on the `xp` it is given."""
+
+    name: str
+    """What a kernel registers under: `"softmax"`, or `"softmax.vjp(x)"`."""
+    function: Callable[..., Any]
+
+
+class Backend:
+    """One array library: its namespace, its devices, how arrays move, and its table of kernels.
+
+    A subclass says what is particular to the library; the base class needs nothing but the standard.
+    `device` is where new arrays are made: None leaves it to the library.
+    """
+
+    name: ClassVar[str]
+    module: ClassVar[str]
+    """The module that must be installed."""
+    compat: ClassVar[str]
+    """The module that is its standard namespace."""
+    mend: ClassVar[str]
+    """What to do where it is not installed."""
+    in_place: ClassVar[bool] = False
+    """Whether slices are views, so that parameters can lie in one flat buffer and be updated where they are."""
+    block: ClassVar[int | None] = None
+    """How many elements of a flat buffer to update at once, so that they stay in cache; None for all."""
+    several_devices: ClassVar[bool] = True
+    kernels: ClassVar[dict[str, Callable[..., Any]]] = {}
+    """Faster versions of forwards and vjps, by `Function.name`. Without one, the op's own lines run."""
+
+    def __init__(self, device: Any = None) -> None:
+        self.device = self.find_device(device)
+        self._implementations: dict[Function, Callable[..., Any]] = {}
+
+    @classmethod
+    def problem(cls) -> str | None:
+        """Why the backend cannot be used here, with the mend; None when it can."""
+        if find_spec(cls.module) is None:
+            return f"{cls.module} is not installed; {cls.mend}"
+        return None
+
+    @cached_property
+    def namespace(self) -> Namespace:
+        """The library as an array API namespace, imported when first asked for."""
+        return import_module(self.compat)
+
+    def implementation(self, function: Function, /) -> Callable[..., Any]:
+        """What runs for `function` here: this backend's kernel, or the function itself on the namespace."""
+        found = self._implementations.get(function)
+        if found is None:
+            kernel = self.kernels.get(function.name)
+            found = partial(function.function, self.namespace) if kernel is None else kernel
+            self._implementations[function] = found
+        return found
+
+    def dtype(self, dtype: Any, /) -> Any:
+        """The library's own data type of that name; None stays None."""
+        return None if dtype is None else getattr(self.namespace, dtype_name(dtype))
+
+    def find_device(self, device: Any, /) -> Any:
+        """The library's own device object for what the user wrote."""
+        return device
+
+    def device_of(self, array: Array, /) -> Any:
+        """Where an array of this backend lives."""
+        return array.device
+
+    def asarray(self, value: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Array:
+        """An array of this backend from nested sequences, a host array, or an array of its own."""
+        device = self.device if device is None else self.find_device(device)
+        return self.namespace.asarray(value, dtype=self.dtype(dtype), device=device, copy=copy)
+
+    def from_scalar(self, value: Any, /) -> Array:
+        """The 0-d array that a library gave as a scalar of its own, as NumPy's reductions do."""
+        return self.namespace.asarray(value)
+
+    def from_host(self, array: Any, /, *, device: Any = None) -> Array:
+        """A host array, copied to this backend's device (or to `device`)."""
+        return self.asarray(host.ascontiguousarray(array), device=device)
+
+    def to_host(self, array: Array, /) -> Any:
+        """An array of this backend as a NumPy array; a view where memory can be shared."""
+        return host.asarray(array)
+
+    def to_device(self, array: Array, device: Any, /) -> Array:
+        """An array of this backend, moved to another of its devices."""
+        return array.to_device(self.find_device(device))
+
+    def synchronize(self) -> None:
+        """Wait until everything queued on the device has run."""
+
+    def __repr__(self) -> str:
+        return f"<pullback backend {self.name} on {self.device or 'its default device'}>"

@@ -1,0 +1,69 @@
+"""Computing follows the data: which backend runs a call, told from its arrays."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from .backend import Array, Backend
+from .errors import BackendMismatch
+from .switch import backend, backend_of, find_backend_of
+
+__all__ = ["common_backend", "plain_numbers"]
+
+_NUMBERS = frozenset({float, int, bool, complex, type(None)})
+
+
+def common_backend(name: str, inputs: Sequence[Any], /) -> Backend | None:
+    """The backend of the arrays among the inputs; the current one where there are no inputs at all.
+
+    name: what is being called, for the error messages.
+    Returns None when an input must be made plain first, see `plain_numbers`.
+    Raises BackendMismatch when they are of two backends or on two devices.
+    """
+    owner: Backend | None = None
+    for x in inputs:
+        found = find_backend_of(x)
+        if found is None:
+            if type(x) not in _NUMBERS:
+                return None
+        elif owner is None:
+            owner = found
+        elif found is not owner:
+            raise _mismatch(name, inputs)
+    if owner is None:
+        if inputs:
+            raise TypeError(f"{name} expected an array, got only numbers; make one with pb.asarray(...)")
+        return backend()
+    if owner.several_devices and len(inputs) > 1:
+        arrays = [x for x in inputs if find_backend_of(x) is not None]
+        if any(owner.device_of(x) != owner.device_of(arrays[0]) for x in arrays[1:]):
+            raise _mismatch(name, inputs)
+    return owner
+
+
+def plain_numbers(name: str, inputs: Sequence[Any], /) -> list[Any]:
+    """The inputs with NumPy scalars turned into the Python numbers they are, which promote nothing.
+
+    Raises TypeError for what is neither an array nor a number.
+    """
+    return [x if find_backend_of(x) is not None or type(x) in _NUMBERS else _number(name, x) for x in inputs]
+
+
+def _number(name: str, x: Any) -> Any:
+    if hasattr(x, "item") and getattr(x, "ndim", None) == 0:
+        return x.item()
+    raise TypeError(f"{name} expected arrays or numbers, got {type(x).__name__}; make an array with pb.asarray(...)")
+
+
+def _describe(x: Array) -> str:
+    owner = backend_of(x)
+    return f"a {owner.name} array ({owner.device_of(x)})"
+
+
+def _mismatch(name: str, inputs: Sequence[Any]) -> BackendMismatch:
+    arrays = [x for x in inputs if find_backend_of(x) is not None]
+    first, owner = arrays[0], backend_of(arrays[0])
+    second = next(x for x in arrays if _describe(x) != _describe(first))
+    return BackendMismatch(
+        f"{name} got {_describe(first)} and {_describe(second)}. "
+        f'Move one: pb.to_device(x, "{owner.device_of(first)}", backend="{owner.name}")'
+    )

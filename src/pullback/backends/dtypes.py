@@ -1,0 +1,59 @@
+"""The standard's data types, named once for every backend."""
+
+from typing import Any, Final
+
+__all__ = ["DTYPES", "DType", "dtype_name"]
+
+
+def dtype_name(dtype: Any, /) -> str:
+    """The array API standard's name of a data type of any library.
+
+    dtype: a `DType`, a string, a Python type, or an array library's own data type object.
+
+    >>> import numpy
+    >>> dtype_name(numpy.float32), dtype_name(numpy.dtype("int64")), dtype_name(bool)
+    ('float32', 'int64', 'bool')
+    """
+    if isinstance(dtype, str):
+        return dtype
+    name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or str(dtype)
+    name = str(name).rpartition(".")[2].rstrip("_")
+    return _PYTHON.get(name, name)
+
+
+# A Python scalar type asks for pullback's default of that kind.
+_PYTHON: Final = {"float": "float32", "int": "int64", "complex": "complex64"}
+
+
+class DType:
+    """A data type of the standard, the same for every backend.
+
+    Equal to any library's data type of the same name.
+
+    >>> import numpy
+    >>> DType("float32") == numpy.dtype("float32")
+    True
+    """
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DType) and other.name == self.name or dtype_name(other) == self.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __repr__(self) -> str:
+        return f"pullback.{self.name}"
+
+
+DTYPES: Final = {
+    name: DType(name)
+    for name in (
+        *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+        *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
+    )
+}

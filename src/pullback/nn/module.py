@@ -1,0 +1,261 @@
+"""Module: parameters, buffers and sub-modules, by name."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from ..autodiff.tensor import Tensor
+from ..backends import backend_of
+
+__all__ = ["Module", "Parameter"]
+
+M = TypeVar("M", bound="Module")
+
+
+class Parameter(Tensor):
+    """A Tensor that a module learns: a variable, found by the module that it is assigned to.
+
+    data: a Tensor or an array, floating.
+    requires_grad: False freezes it.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, requires_grad: bool = True) -> None:
+        super().__init__(data.array if isinstance(data, Tensor) else data)
+        self.requires_grad_(requires_grad)
+
+
+class Module:
+    """The base of every layer and model: assign parameters and modules as attributes, write `forward`.
+
+    >>> import pullback as pb
+    >>> from pullback import nn
+    >>> class Scale(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.factor = nn.Parameter(pb.ones(3))
+    ...
+    ...     def forward(self, x):
+    ...         return x * self.factor
+    >>> Scale()
+    Scale()  # 3 parameters
+    """
+
+    training: bool
+
+    def __init__(self) -> None:
+        object.__setattr__(self, "_parameters", {})
+        object.__setattr__(self, "_buffers", {})
+        object.__setattr__(self, "_modules", {})
+        object.__setattr__(self, "training", True)
+
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        """What the module computes."""
+        raise TypeError(f"{type(self).__name__} has no forward; define one")
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        return self.forward(*inputs, **options)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if "_parameters" not in self.__dict__:
+            raise AttributeError(f"call super().__init__() in {type(self).__name__} before assigning {name!r}")
+        kinds: tuple[tuple[str, type], ...] = (("_parameters", Parameter), ("_modules", Module))
+        for kind, cls in kinds:
+            if isinstance(value, cls):
+                self._forget(name)
+                self.__dict__[kind][name] = value
+                return
+        for kind in ("_parameters", "_buffers", "_modules"):
+            if name in self.__dict__[kind]:
+                if value is None or kind == "_buffers":
+                    self.__dict__[kind][name] = value
+                    return
+                raise TypeError(f"{name!r} is one of the {kind[1:]}; it takes None or another of its kind, not {type(value).__name__}")
+        object.__setattr__(self, name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        for kind in ("_parameters", "_buffers", "_modules"):
+            found = self.__dict__.get(kind, {})
+            if name in found:
+                return found[name]
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        if not self._forget(name):
+            object.__delattr__(self, name)
+
+    def _forget(self, name: str) -> bool:
+        self.__dict__.pop(name, None)
+        found = [kind for kind in ("_parameters", "_buffers", "_modules") if name in self.__dict__[kind]]
+        for kind in found:
+            del self.__dict__[kind][name]
+        return bool(found)
+
+    def register_buffer(self, name: str, value: Tensor | None) -> None:
+        """Keep a Tensor that is part of the state but not learnt, such as a running mean."""
+        self._forget(name)
+        self.__dict__["_buffers"][name] = value
+
+    def register_parameter(self, name: str, value: Parameter | None) -> None:
+        """Keep a parameter by name; None says that there is none."""
+        self._forget(name)
+        self.__dict__["_parameters"][name] = value
+
+    def add_module(self, name: str, module: "Module") -> None:
+        """Keep a sub-module under a name that need not be an identifier."""
+        self._forget(name)
+        self.__dict__["_modules"][name] = module
+
+    def named_children(self) -> Iterator[tuple[str, "Module"]]:
+        """The direct sub-modules, with their names."""
+        return iter(self.__dict__["_modules"].items())
+
+    def children(self) -> Iterator["Module"]:
+        """The direct sub-modules."""
+        return iter(self.__dict__["_modules"].values())
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, "Module"]]:
+        """This module and all below it, each once, with dotted names."""
+        seen: set[int] = set()
+
+        def walk(module: Module, name: str) -> Iterator[tuple[str, Module]]:
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield name, module
+                for key, child in module.named_children():
+                    yield from walk(child, f"{name}.{key}" if name else key)
+
+        return walk(self, prefix)
+
+    def modules(self) -> Iterator["Module"]:
+        """This module and all below it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def _named(self, kind: str) -> Iterator[tuple[str, Any]]:
+        seen: set[int] = set()
+        for prefix, module in self.named_modules():
+            for name, value in module.__dict__[kind].items():
+                if value is not None and id(value) not in seen:
+                    seen.add(id(value))
+                    yield (f"{prefix}.{name}" if prefix else name), value
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """All parameters, each once, with dotted names."""
+        return self._named("_parameters")
+
+    def parameters(self) -> Iterator[Parameter]:
+        """All parameters, each once."""
+        return (value for _, value in self.named_parameters())
+
+    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
+        """All buffers, each once, with dotted names."""
+        return self._named("_buffers")
+
+    def buffers(self) -> Iterator[Tensor]:
+        """All buffers, each once."""
+        return (value for _, value in self.named_buffers())
+
+    def parameter_count(self) -> int:
+        """How many numbers the module has learnt or will learn."""
+        return sum(p.size for p in self.parameters())
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for p in self.parameters():
+            if p.requires_grad:
+                p.grad = None
+
+    def requires_grad_(self: M, requires_grad: bool = True) -> M:
+        """Freeze (with False) or thaw all parameters."""
+        for p in self.parameters():
+            p.requires_grad_(requires_grad)
+        return self
+
+    def train(self: M, mode: bool = True) -> M:
+        """Training mode for this module and all below it: dropout drops, running averages run."""
+        for module in self.modules():
+            object.__setattr__(module, "training", mode)
+        return self
+
+    def eval(self: M) -> M:
+        """Evaluation mode for this module and all below it."""
+        return self.train(False)
+
+    def apply(self: M, function: Callable[["Module"], Any]) -> M:
+        """Call a function on every module below this one, then on this one."""
+        for child in self.children():
+            child.apply(function)
+        function(self)
+        return self
+
+    def to(self: M, device: Any = None, *, backend: str | None = None, dtype: Any = None) -> M:
+        """Move all parameters and buffers to a device, a backend or a floating dtype, in place.
+
+        >>> from pullback import nn
+        >>> nn.Linear(2, 3).to(dtype="float64").weight.dtype
+        pullback.float64
+        """
+        for value in [*self.parameters(), *self.buffers()]:
+            moved: Tensor = value.detach()
+            if device is not None or backend is not None:
+                moved = Tensor.namespace.to_device(moved, device, backend=backend)
+            if dtype is not None and "float" in moved.dtype.name:
+                moved = moved.astype(dtype)
+            _replace(value, moved)
+        return self
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """All parameters and buffers by dotted name, detached, sharing their memory."""
+        return {name: value.detach() for name, value in [*self.named_parameters(), *self.named_buffers()]}
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
+        """Copy values into the parameters and buffers of the same names, keeping their dtype and place.
+
+        state: Tensors or arrays by dotted name.
+        strict: refuse names that are missing or unknown; with False they are passed over.
+        Raises ValueError listing every name that is missing, unknown or of another shape; nothing is
+        changed then.
+        """
+        own = dict([*self.named_parameters(), *self.named_buffers()])
+        complaints = [
+            *(f"{name}: missing" for name in own if strict and name not in state),
+            *(f"{name}: unknown" for name in state if strict and name not in own),
+            *(
+                f"{name}: shape {tuple(state[name].shape)} given, {own[name].shape} expected"
+                for name in own
+                if name in state and tuple(state[name].shape) != own[name].shape
+            ),
+        ]
+        if complaints:
+            raise ValueError(f"the state does not fit {type(self).__name__}: " + "; ".join(complaints))
+        for name, value in own.items():
+            if name in state:
+                given = state[name]
+                array = given.array if isinstance(given, Tensor) else given
+                owner, here = backend_of(array), backend_of(value.array)
+                values = array if owner is here else here.from_host(owner.to_host(array), device=value.device)
+                moved = here.to_device(values, value.device)
+                _replace(value, Tensor(here.namespace.astype(moved, value.array.dtype, copy=True)))
+
+    def extra_repr(self) -> str:
+        """What stands between the brackets of the repr."""
+        return ""
+
+    def __repr__(self) -> str:
+        count = self.parameter_count()
+        tail = f"  # {count:,} parameter{'' if count == 1 else 's'}" if count else ""
+        children = list(self.named_children())
+        if not children:
+            return f"{type(self).__name__}({self.extra_repr()}){tail}"
+        lines = [f"({name}): " + repr(child).replace("\n", "\n  ") for name, child in children]
+        if self.extra_repr():
+            lines.insert(0, self.extra_repr())
+        return f"{type(self).__name__}({tail}\n  " + "\n  ".join(lines) + "\n)"
+
+
+def _replace(value: Tensor, new: Tensor) -> None:
+    """Give a parameter or buffer another array; its gradient goes, its being a variable stays."""
+    learns = value.requires_grad
+    value.requires_grad_(False)
+    value.array = new.array
+    value.requires_grad_(learns)

@@ -1,0 +1,89 @@
+"""The standard's indexing functions, and their transposes: what reading takes apart, writing puts together."""
+
+from typing import Any
+
+from ..autodiff.examples import example, normal, values
+from ..autodiff.op import op
+from ..autodiff.tensor import Tensor
+from ..backends import Array, Namespace, find_backend_of
+
+__all__ = ["embed", "getitem", "scatter_add", "take"]
+
+_REPEATED = values([0, 2, 2, 1, 2], differentiable=False)
+
+
+@op(
+    examples=[
+        example(normal(4, 5), key=(slice(1, 3), slice(None, None, -2))),
+        example(normal(4, 5), key=(..., None, 2)),
+        example(normal(4), key=-1),
+    ]
+)
+def _slice(xp: Namespace, x: Array, /, *, key: Any) -> Array:
+    return x[key]
+
+
+@_slice.vjp("x")
+def _(xp: Namespace, g: Array, x_shape: tuple[int, ...], *, key: Any) -> Array:
+    return embed(g, shape=x_shape, key=key)
+
+
+@op(examples=[example(normal(2), shape=(4, 3), key=(slice(0, 4, 2), 1))])
+def embed(xp: Namespace, x: Array, /, *, shape: tuple[int, ...], key: Any) -> Array:
+    """An array of zeros of `shape` in which `[key]` is x: the transpose of reading `[key]`."""
+    whole = xp.zeros(shape, dtype=x.dtype, device=x.device)
+    whole[key] = x
+    return whole
+
+
+@embed.vjp("x")
+def _(xp: Namespace, g: Array, *, key: Any) -> Array:
+    return _slice(g, key=key)
+
+
+def getitem(x: Array, key: Any, /) -> Array:
+    """`x[key]`: integers, slices, `...`, None, or one array of integers along the first axis."""
+    if isinstance(key, Tensor) or find_backend_of(key) is not None:
+        if "bool" in str(key.dtype):
+            raise TypeError("a mask gives a shape that depends on the data; use pb.where(mask, x, 0) instead")
+        return take(x, key, axis=0) if key.ndim == 1 else getitem(x, int(key))
+    return _slice(x, key=key)
+
+
+@op(examples=[example(normal(4, 3), _REPEATED, axis=0), example(normal(2, 3), _REPEATED, axis=-1)])
+def take(xp: Namespace, x: Array, indices: Array, /, *, axis: int = 0) -> Array:
+    """The parts of an array at some places along an axis; places may repeat, and their gradients add up.
+
+    indices: one axis of integers, negative ones counting from the end.
+    """
+    return xp.take(x, indices, axis=axis)
+
+
+@take.vjp("x")
+def _(xp: Namespace, g: Array, x_shape: tuple[int, ...], indices: Array, *, axis: int) -> Array:
+    return scatter_add(g, indices, size=x_shape[axis], axis=axis)
+
+
+@op(examples=[example(normal(5, 2), _REPEATED, size=4), example(normal(2, 5), _REPEATED, size=3, axis=1)])
+def scatter_add(xp: Namespace, updates: Array, indices: Array, /, *, size: int, axis: int = 0) -> Array:
+    """Zeros of length `size` along an axis, to which each update is added at its index: the transpose of `take`.
+
+    The standard has no such function. Sorted by index, the updates of one place stand together, and
+    their sum is a difference of cumulative sums, taken in double precision.
+    """
+    indices = xp.where(indices < 0, indices + size, indices)
+    order = xp.argsort(indices, stable=True)
+    sorted_indices = xp.take(indices, order)
+    places = xp.astype(xp.arange(size, device=indices.device), indices.dtype)
+    wide = xp.complex128 if xp.isdtype(updates.dtype, "complex floating") else xp.float64
+    running = xp.cumulative_sum(
+        xp.take(updates, order, axis=axis), axis=axis, dtype=wide, include_initial=True
+    )
+    after = xp.take(running, xp.searchsorted(sorted_indices, places, side="right"), axis=axis)
+    before = xp.take(running, xp.searchsorted(sorted_indices, places, side="left"), axis=axis)
+    return xp.astype(after - before, updates.dtype)
+
+
+@scatter_add.vjp("updates")
+def _(xp: Namespace, g: Array, indices: Array, *, axis: int) -> Array:
+    return take(g, indices, axis=axis)

@@ -1,0 +1,322 @@
+"""Loss functions: how far predictions are from targets, as one number or one for each sample."""
+
+from typing import Literal, TypeAlias
+
+from ..autodiff.examples import example, integers, normal, probabilities, uniform, values
+from ..autodiff.op import op
+from ..backends import Array, Namespace
+from .activation import log_softmax, sigmoid, softmax
+
+__all__ = [
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "huber_loss", "l1_loss", "mse_loss",
+    "nll_loss",
+]  # fmt: skip
+
+Reduction: TypeAlias = Literal["mean", "sum", "none"]
+
+_PAIR = [example(normal(5, 3), normal(5, 3), reduction=r) for r in ("mean", "sum", "none")]
+
+
+def _reduce(xp: Namespace, losses: Array, reduction: str) -> Array:
+    if reduction == "mean":
+        return xp.mean(losses)
+    if reduction == "sum":
+        return xp.sum(losses)
+    if reduction == "none":
+        return losses
+    raise ValueError(f"reduction is 'mean', 'sum' or 'none'; got {reduction!r}")
+
+
+def _share(g: Array, shape: tuple[int, ...], reduction: str) -> Array:
+    """The gradient of each single loss, given that of the reduced one."""
+    if reduction != "mean":
+        return g
+    count = 1
+    for n in shape:
+        count *= n
+    return g / count
+
+
+def _check_same_shape(name: str, input: Array, target: Array) -> None:
+    if tuple(input.shape) != tuple(target.shape):
+        raise ValueError(f"{name} expects a target of the input's shape {tuple(input.shape)}; got {tuple(target.shape)}")
+
+
+@op(examples=_PAIR)
+def mse_loss(xp: Namespace, input: Array, target: Array, /, *, reduction: Reduction = "mean") -> Array:
+    """Squared error, reduced.
+
+    input, target: arrays of one shape, floating. Returns a 0-d array, or with "none" one of that shape.
+    """
+    _check_same_shape("mse_loss", input, target)
+    return _reduce(xp, xp.square(input - target), reduction)
+
+
+@mse_loss.vjp("input")
+def _(xp: Namespace, g: Array, input: Array, target: Array, *, reduction: Reduction) -> Array:
+    return _share(g, input.shape, reduction) * (2 * (input - target))
+
+
+@mse_loss.vjp("target")
+def _(xp: Namespace, g: Array, input: Array, target: Array, *, reduction: Reduction) -> Array:
+    return _share(g, input.shape, reduction) * (2 * (target - input))
+
+
+@op(examples=_PAIR)
+def l1_loss(xp: Namespace, input: Array, target: Array, /, *, reduction: Reduction = "mean") -> Array:
+    """Absolute error, reduced. Its derivative where the error is 0 is taken as 0.
+
+    input, target: arrays of one shape, floating. Returns a 0-d array, or with "none" one of that shape.
+    """
+    _check_same_shape("l1_loss", input, target)
+    return _reduce(xp, xp.abs(input - target), reduction)
+
+
+@op(examples=[*_PAIR, example(normal(5, 3), normal(5, 3), delta=0.3)])
+def huber_loss(
+    xp: Namespace, input: Array, target: Array, /, *, reduction: Reduction = "mean", delta: float = 1.0
+) -> Array:
+    """Half the squared error up to `delta`, linear beyond it; reduced (Huber, 1964).
+
+    input, target: arrays of one shape, floating. Returns a 0-d array, or with "none" one of that shape.
+    """
+    _check_same_shape("huber_loss", input, target)
+    error = xp.abs(input - target)
+    inner = xp.minimum(error, delta)
+    return _reduce(xp, inner * (error - 0.5 * inner), reduction)
+
+
+@op(examples=[example(uniform(5, 3, low=0.1, high=0.9), uniform(5, 3), uniform(3), reduction=r) for r in ("mean", "none")])
+def binary_cross_entropy(
+    xp: Namespace, input: Array, target: Array, weight: Array | None = None, /, *, reduction: Reduction = "mean"
+) -> Array:
+    """Cross-entropy between probabilities and targets in [0, 1], reduced.
+
+    input, target: arrays of one shape. weight: rescales each loss, broadcast; or None.
+    Logarithms are held above -100, so a confident mistake costs 100 and not infinity.
+    """
+    _check_same_shape("binary_cross_entropy", input, target)
+    losses = -(target * _log_above(xp, input) + (1 - target) * _log_above(xp, 1 - input))
+    return _reduce(xp, losses if weight is None else losses * weight, reduction)
+
+
+def _log_above(xp: Namespace, p: Array) -> Array:
+    smallest = 3.720075976020836e-44  # exp(-100)
+    return xp.where(p > smallest, xp.log(xp.where(p > smallest, p, 1.0)), -100.0)
+
+
+@op(
+    examples=[
+        example(normal(5, 3), uniform(5, 3)),
+        example(normal(5, 3), uniform(5, 3), uniform(5, 3), uniform(3), reduction="none"),
+    ]
+)
+def binary_cross_entropy_with_logits(
+    xp: Namespace,
+    input: Array,
+    target: Array,
+    weight: Array | None = None,
+    pos_weight: Array | None = None,
+    /,
+    *,
+    reduction: Reduction = "mean",
+) -> Array:
+    """Cross-entropy between sigmoid(input) and targets in [0, 1], reduced; never overflows.
+
+    input, target: arrays of one shape. weight: rescales each loss; pos_weight: rescales the positive
+    part of each class; both broadcast, or None.
+    """
+    _check_same_shape("binary_cross_entropy_with_logits", input, target)
+    tail = xp.log1p(xp.exp(-xp.abs(input))) + xp.maximum(-input, 0)  # log(1 + exp(-input))
+    scale = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
+    losses = (1 - target) * input + scale * tail
+    return _reduce(xp, losses if weight is None else losses * weight, reduction)
+
+
+@binary_cross_entropy_with_logits.vjp("input")
+def _(
+    xp: Namespace,
+    g: Array,
+    input: Array,
+    target: Array,
+    weight: Array | None,
+    pos_weight: Array | None,
+    *,
+    reduction: Reduction,
+) -> Array:
+    scale = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
+    slope = (1 - target) - scale * (1 - sigmoid(input))
+    return _share(g, input.shape, reduction) * (slope if weight is None else slope * weight)
+
+
+@binary_cross_entropy_with_logits.vjp("target")
+def _(
+    xp: Namespace,
+    g: Array,
+    input: Array,
+    weight: Array | None,
+    pos_weight: Array | None,
+    *,
+    reduction: Reduction,
+) -> Array:
+    tail = xp.log1p(xp.exp(-xp.abs(input))) + xp.maximum(-input, 0)
+    slope = -input if pos_weight is None else (pos_weight - 1) * tail - input
+    return _share(g, input.shape, reduction) * (slope if weight is None else slope * weight)
+
+
+@op(
+    examples=[
+        *(example(normal(6, 3), integers(6, high=3), reduction=r) for r in ("mean", "sum", "none")),
+        example(normal(6, 3), integers(6, high=3), uniform(3, low=0.5, high=2), label_smoothing=0.1),
+        example(normal(3, 3), values([0, 2, 1], differentiable=False), ignore_index=2),
+        example(normal(2, 4, 3), integers(2, 4, high=3), uniform(3), reduction="none"),
+        example(normal(6, 3), probabilities(6, 3), uniform(3), label_smoothing=0.2),
+    ]
+)
+def cross_entropy(
+    xp: Namespace,
+    logits: Array,
+    target: Array,
+    weight: Array | None = None,
+    /,
+    *,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: Reduction = "mean",
+) -> Array:
+    """Cross-entropy between logits and a class, per sample, reduced.
+
+    logits: (N, ..., C), floating. target: (N, ...) integer classes, or (N, ..., C) probabilities.
+    weight: (C,), rescales each class, or None. ignore_index: a class that costs nothing.
+    label_smoothing: the share of each target that is spread evenly over the classes.
+    Returns a 0-d array for "mean" and "sum", (N, ...) for "none", in the dtype of `logits`. With classes,
+    "mean" is weighted by the classes' weights.
+    Raises ValueError when a class lies outside [0, C) and is not `ignore_index`.
+
+    Computed as logsumexp(logits) - logits[target], so it never overflows.
+    """
+    share, total = _shares(xp, logits, target, weight, ignore_index, label_smoothing)
+    losses = -xp.sum(share * log_softmax(logits), axis=-1)
+    return xp.sum(losses) / total if reduction == "mean" else _reduce(xp, losses, reduction)
+
+
+@cross_entropy.vjp("logits")
+def _(
+    xp: Namespace,
+    g: Array,
+    logits: Array,
+    target: Array,
+    weight: Array | None,
+    *,
+    ignore_index: int,
+    label_smoothing: float,
+    reduction: Reduction,
+) -> Array:
+    share, total = _shares(xp, logits, target, weight, ignore_index, label_smoothing)
+    g = g / total if reduction == "mean" else g if reduction == "sum" else xp.expand_dims(g, axis=-1)
+    return g * (softmax(logits) * xp.sum(share, axis=-1, keepdims=True) - share)
+
+
+@cross_entropy.vjp("target")
+def _(
+    xp: Namespace,
+    g: Array,
+    logits: Array,
+    target: Array,
+    weight: Array | None,
+    *,
+    label_smoothing: float,
+    reduction: Reduction,
+) -> Array:
+    _, total = _shares(xp, logits, target, weight, -100, 0.0)
+    g = g / total if reduction == "mean" else g if reduction == "sum" else xp.expand_dims(g, axis=-1)
+    slope = -(1 - label_smoothing) * log_softmax(logits)
+    return g * (slope if weight is None else slope * weight)
+
+
+def _shares(
+    xp: Namespace, logits: Array, target: Array, weight: Array | None, ignore_index: int, label_smoothing: float
+) -> tuple[Array, Array | float]:
+    """How much of each sample's target falls on each class, weighted; and what "mean" divides by."""
+    classes = logits.shape[-1]
+    if tuple(target.shape) == tuple(logits.shape):
+        share, hot, kept = target, None, None
+    else:
+        hot, kept = _one_hot(xp, logits, target, ignore_index)
+        share = hot
+    if label_smoothing:
+        share = share * (1 - label_smoothing) + label_smoothing / classes
+    if weight is not None:
+        share = share * weight
+    if hot is None or kept is None:
+        return share, float(_samples(logits.shape))
+    share = share * xp.expand_dims(kept, axis=-1)
+    return share, xp.sum(kept) if weight is None else xp.sum(hot * weight)
+
+
+def _one_hot(xp: Namespace, logits: Array, target: Array, ignore_index: int) -> tuple[Array, Array]:
+    """(..., C) with 1 at the target's class, nothing where it is ignored; and (...) with 1 where it counts."""
+    if tuple(target.shape) != tuple(logits.shape[:-1]):
+        raise ValueError(
+            f"cross_entropy of logits of shape {tuple(logits.shape)} expects classes of shape "
+            f"{tuple(logits.shape[:-1])} or probabilities of the logits' shape; got {tuple(target.shape)}"
+        )
+    classes = logits.shape[-1]
+    kept = target != ignore_index
+    outside = xp.logical_and(kept, xp.logical_or(target < 0, target >= classes))
+    if bool(xp.any(outside)):
+        raise ValueError(f"cross_entropy found a class outside [0, {classes}) that is not ignore_index={ignore_index}")
+    columns = xp.arange(classes, dtype=target.dtype, device=target.device)
+    hot = xp.logical_and(xp.expand_dims(target, axis=-1) == columns, xp.expand_dims(kept, axis=-1))
+    return xp.astype(hot, logits.dtype), xp.astype(kept, logits.dtype)
+
+
+def _samples(shape: tuple[int, ...]) -> int:
+    count = 1
+    for n in shape[:-1]:
+        count *= n
+    return count
+
+
+@op(
+    examples=[
+        *(example(normal(6, 3), integers(6, high=3), reduction=r) for r in ("mean", "sum", "none")),
+        example(normal(3, 3), values([0, 2, 1], differentiable=False), uniform(3, low=0.5, high=2), ignore_index=2),
+    ]
+)
+def nll_loss(
+    xp: Namespace,
+    input: Array,
+    target: Array,
+    weight: Array | None = None,
+    /,
+    *,
+    ignore_index: int = -100,
+    reduction: Reduction = "mean",
+) -> Array:
+    """Negative log-likelihood of classes, given log-probabilities; reduced.
+
+    input: (N, ..., C), as `log_softmax` gives. target: (N, ...) integer classes.
+    weight, ignore_index, reduction and what is raised: as for `cross_entropy`.
+    """
+    hot, kept = _one_hot(xp, input, target, ignore_index)
+    share = hot if weight is None else hot * weight
+    losses = -xp.sum(share * input, axis=-1)
+    return xp.sum(losses) / xp.sum(share) if reduction == "mean" else _reduce(xp, losses, reduction)
+
+
+@nll_loss.vjp("input")
+def _(
+    xp: Namespace,
+    g: Array,
+    input: Array,
+    target: Array,
+    weight: Array | None,
+    *,
+    ignore_index: int,
+    reduction: Reduction,
+) -> Array:
+    hot, _ = _one_hot(xp, input, target, ignore_index)
+    share = hot if weight is None else hot * weight
+    g = g / xp.sum(share) if reduction == "mean" else g if reduction == "sum" else xp.expand_dims(g, axis=-1)
+    return -g * share
