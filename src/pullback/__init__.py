@@ -8,7 +8,7 @@ import sys
 
 from .autodiff import Tensor
 from .autodiff import (
-    Op, enable_grad, grad, hessian, hvp, jacobian, jvp, no_grad, op, tensor, tree_map, value_and_grad, vjp,
+    Op, check_grads, enable_grad, grad, hessian, hvp, jacobian, jvp, no_grad, op, tensor, tree_map, value_and_grad, vjp,
 )  # fmt: skip
 from .backends import DTYPES, BackendMismatch, BackendUnavailable, backend, backends, use
 from .ops import *

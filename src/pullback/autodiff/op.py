@@ -16,9 +16,9 @@ from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from ..backends import Namespace, common_backend, find_backend_of, plain_numbers
+from ..backends import Backend, Namespace, backend_of, common_backend, find_backend_of, plain_numbers
 from .examples import Example
-from .rule import Plan, Rule, Step
+from .rule import Plan, Rule, Step, picker
 from .tape import Node, Output, Place, recording
 from .tensor import Tensor
 
@@ -57,6 +57,7 @@ class Op(Generic[P, R]):
         self.examples = tuple(examples)
         self.rules: list[Rule] = []
         self._plans: dict[int, Plan] = {}
+        self._runs: dict[tuple[type, ...], tuple[Callable[..., Any], Backend]] = {}  # by the inputs' types
         if self.name in registry:
             raise ValueError(f"there is an op named {self.name!r} already")
         registry[self.name] = self
@@ -78,8 +79,8 @@ class Op(Generic[P, R]):
             inputs, metadata = self._bind(inputs, metadata)  # type: ignore[assignment]
         for x in inputs:
             if isinstance(x, Tensor):
-                return self._on_tensors(inputs, metadata)  # type: ignore[no-any-return]
-        return self._on_arrays(inputs, metadata)  # type: ignore[no-any-return]
+                return self.on_tensors(inputs, metadata)  # type: ignore[no-any-return]
+        return self._on_arrays(inputs, metadata)[0]  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         return f"<op {self.name}{self.__signature__}>"
@@ -92,56 +93,72 @@ class Op(Generic[P, R]):
         named = dict(zip(self.defaults, given[count:], strict=False))
         return given[:count] + (None,) * (count - len(given)), {**named, **metadata}
 
-    def _on_arrays(self, inputs: Sequence[Any], metadata: dict[str, Any]) -> Any:
-        """The forward, by the kernel of the arrays' backend where there is one."""
-        owner = common_backend(self.name, inputs)
-        if owner is None:
-            return self._on_arrays(plain_numbers(self.name, inputs), metadata)
-        y = owner.implementation(self)(*inputs, **metadata)
-        if find_backend_of(y) is None:
-            return tuple(y) if isinstance(y, (tuple, list)) else owner.from_scalar(y)
-        return y
+    def _on_arrays(self, inputs: Sequence[Any], metadata: dict[str, Any]) -> tuple[Any, Backend]:
+        """The forward, by the kernel of the arrays' backend where there is one; and the result's backend."""
+        kinds = tuple(map(type, inputs))
+        found = self._runs.get(kinds)
+        if found is None:
+            owner = common_backend(self.name, inputs)
+            if owner is None:
+                return self._on_arrays(plain_numbers(self.name, inputs), metadata)
+            found = owner.implementation(self), owner
+            if inputs and not owner.several_devices:
+                self._runs[kinds] = found
+        run, owner = found
+        y = run(*inputs, **metadata)
+        if type(y) in kinds:
+            return y, owner
+        if isinstance(y, (tuple, list)):
+            return tuple(y), owner
+        y = owner.from_scalar(y)
+        return y, backend_of(y)
 
-    def _on_tensors(self, inputs: Sequence[Any], metadata: dict[str, Any]) -> Any:
+    def on_tensors(self, inputs: Sequence[Any], metadata: dict[str, Any]) -> Any:
+        """A call in which at least one input is a Tensor."""
         arrays: list[Any] = []
         parents: list[Place | None] = []
         tracked, bit = 0, 1  # a bit for each input that needs a gradient; `bit` ends as 1 << len(inputs)
         for x in inputs:
-            node = None
             if isinstance(x, Tensor):
-                x, node = x.array, x.node
+                arrays.append(x.array)
+                node = x.node
+                parents.append(node)
                 if node is not None:
                     tracked |= bit
-            arrays.append(x)
-            parents.append(node)
-            bit <<= 1
+            else:
+                arrays.append(x)
+                parents.append(None)
+            bit += bit
         record = tracked and self.differentiable and recording.get()
         if record and not self.rules:
             return self.function(Tensor.namespace, *map(_as_tensor, inputs), **metadata)
-        y = self._on_arrays(arrays, metadata)
+        y, owner = self._on_arrays(arrays, metadata)
         several = type(y) is tuple
         if not record:
             return tuple(map(Tensor, y)) if several else Tensor(y)
         plan = self._plans.get(tracked | bit) or self._plan(tracked, len(inputs))
-        values = plan.collect(arrays, y)
-        metadata = {**self.defaults, **metadata}
+        arrays.append(y)
+        values = plan.collect(arrays)
+        if self.defaults:
+            metadata = {**self.defaults, **metadata}
         if several:
-            node = Node(parents, plan, values, metadata, tuple(a.shape for a in y), tuple(a.dtype for a in y))
-            return tuple(Tensor(a, Output(node, i, a.shape, a.dtype)) for i, a in enumerate(y))
-        return Tensor(y, Node(parents, plan, values, metadata, y.shape, y.dtype))
+            shapes, dtypes = tuple(a.shape for a in y), tuple(a.dtype for a in y)
+            node = Node(parents, plan, values, metadata, owner, shapes, dtypes)
+            return tuple(Tensor(a, Output(node, i, a)) for i, a in enumerate(y))
+        return Tensor(y, Node(parents, plan, values, metadata, owner, y.shape, y.dtype))
 
     def _plan(self, tracked: int, count: int) -> Plan:
         """Which rules serve the tracked inputs, and what they want saved; made once for each set."""
         positions = {name: (i,) for i, name in enumerate(self.inputs)}
         if self.variadic:
             positions[self.inputs[-1]] = tuple(range(len(self.inputs) - 1, count))
-        names: list[str] = []
-        steps: list[Step] = []
-        for rule in self.rules:
-            slots = tuple(i for name in rule.arguments for i in positions[name])
-            if any(tracked >> i & 1 for i in slots):
-                names.extend(name for name in rule.saves if name not in names)
-                steps.append(Step(rule, tuple(map(names.index, rule.saves)), slots))
+        rules = [rule for rule in self.rules if any(tracked >> i & 1 for a in rule.arguments for i in positions[a])]
+        wanted = {name: self._locate(name, positions, count) for rule in rules for name in rule.saves}
+        names = sorted(wanted, key=lambda name: wanted[name][1])  # whole arrays first, facts after them
+        steps = tuple(
+            Step(rule, picker([names.index(n) for n in rule.saves]), tuple(i for a in rule.arguments for i in positions[a]))
+            for rule in rules
+        )
         served = {i for step in steps for i in step.slots}
         for name, places in positions.items():
             if any(tracked >> i & 1 for i in places if i not in served):
@@ -149,7 +166,7 @@ class Op(Generic[P, R]):
                     f"{self.name} has no vjp for {name!r}: pass {name}.detach(), "
                     f"or register one with @{self.name}.vjp({name!r})"
                 )
-        plan = Plan(tuple(self._locate(name, positions, count) for name in names), tuple(steps))
+        plan = Plan([wanted[name] for name in names], steps)
         self._plans[tracked | 1 << count] = plan
         return plan
 

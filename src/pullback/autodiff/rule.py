@@ -1,14 +1,16 @@
 """How the vjps of an op are called: what each wants saved, and where its results go."""
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from ..backends import Array, Namespace, backend_of, find_backend_of
 from .tape import Node, Output, Place
 from .tensor import Tensor
 
-__all__ = ["Plan", "Rule", "Step"]
+__all__ = ["Plan", "Rule", "Step", "picker"]
 
 
 class Rule:
@@ -32,75 +34,89 @@ class Step(NamedTuple):
     """One rule as a plan calls it."""
 
     rule: Rule
-    take: tuple[int, ...]
-    """Which of the plan's saved values it sees, in order."""
+    saved: Callable[[Sequence[Any]], Sequence[Any]]
+    """Picks what it wants to see from the plan's saved values."""
     slots: tuple[int, ...]
     """The positions of the parents that its results are for."""
 
 
-class Plan(NamedTuple):
+def picker(places: Sequence[int | slice]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """The function that picks the values at some places, as a sequence."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    if places and isinstance(places[0], slice):
+        only = places[0]
+        return lambda values: (tuple(values[only]),)
+    start = places[0] if places else 0
+    return itemgetter(slice(start, start + len(places)))
+
+
+class Plan:
     """What is saved and what is called when a certain set of an op's inputs needs gradients."""
 
-    saves: tuple[tuple[int | slice, str], ...]
-    """Positions in (*inputs, output), each with the fact that is wanted of it ("" for the array itself)."""
-    steps: tuple[Step, ...]
+    __slots__ = ("arrays", "facts", "pick", "steps")
 
-    def collect(self, inputs: Sequence[Any], y: Any) -> list[Any]:
-        """What the node must keep."""
-        pool = (*inputs, y)
-        return [_fact(pool[position], fact) if fact else pool[position] for position, fact in self.saves]
+    def __init__(self, saves: Sequence[tuple[int | slice, str]], steps: tuple[Step, ...]) -> None:
+        self.arrays = [position for position, fact in saves if not fact]  # positions in (*inputs, output)
+        self.facts = [(position, fact) for position, fact in saves if fact]
+        self.pick = picker(self.arrays)
+        self.steps = steps
 
-    def pull(self, node: Node, g: Any, needed: set[Place] | None, record: bool) -> Iterator[tuple[Place, Any]]:
+    def collect(self, pool: Sequence[Any]) -> Sequence[Any]:
+        """What the node must keep of (*inputs, output): arrays, then facts."""
+        if not self.facts:
+            return self.pick(pool)
+        return [*self.pick(pool), *(_fact(pool[position], fact) for position, fact in self.facts)]
+
+    def pull(self, node: Node, g: Any, needed: set[Place] | None, record: bool) -> list[tuple[Place, Any]]:
         """The gradients of the node's parents, each with its parent.
 
-        g: the gradient of the output; for an op with several, a dict of those that arrived by number.
-        needed: the places worth carrying a gradient to; None for all.
-        record: compute on Tensors, which writes this down in turn.
+        g: the gradient of the output; for an op with several, a dict of those that arrived, by number.
         """
-        parents, values = node.parents, node.values
+        parents, values, owner = node.parents, node.values, node.owner
         if type(g) is dict:
-            g = _complete(g, node)
-        owner = None if record else backend_of(g[0] if type(g) is tuple else g)
-        xp = Tensor.namespace if owner is None else owner.namespace
-        if owner is None:
-            values = [v if fact else _restore(v, at, node) for (at, fact), v in zip(self.saves, values, strict=True)]
-        for rule, take, slots in self.steps:
-            receivers = [parents[slot] for slot in slots]
-            if needed is not None:
-                receivers = [parent if parent in needed else None for parent in receivers]
-            if receivers.count(None) == len(receivers):
+            g = _complete(g, node, record)
+        elif not record:
+            g = owner.from_scalar(g)
+        if record:
+            tensors = [_restore(value, at, node) for value, at in zip(values, self.arrays, strict=False)]
+            values = [*tensors, *values[len(tensors) :]]
+        pairs: list[tuple[Place, Any]] = []
+        for rule, saved, slots in self.steps:
+            if needed is not None and not any(parents[slot] in needed for slot in slots):
                 continue
-            metadata = {name: node.metadata[name] for name in rule.metadata} if rule.metadata else _NONE
-            if owner is None:
-                pieces = rule.function(xp, g, *[values[i] for i in take], **metadata)
+            if record:
+                run = partial(rule.function, Tensor.namespace)
             else:
-                pieces = owner.implementation(rule)(g, *[values[i] for i in take], **metadata)
-            for parent, piece in zip(receivers, pieces if type(pieces) is tuple else (pieces,), strict=True):
-                if parent is not None:
-                    if owner is not None and find_backend_of(piece) is None:
-                        piece = owner.from_scalar(piece)
-                    yield parent, _fit(xp, piece, parent, rule)
-
-
-_NONE: Mapping[str, Any] = {}
+                run = owner.implementations.get(rule) or owner.implementation(rule)
+            if rule.metadata:
+                pieces = run(g, *saved(values), **{name: node.metadata[name] for name in rule.metadata})
+            else:
+                pieces = run(g, *saved(values))
+            for slot, piece in zip(slots, pieces, strict=True) if type(pieces) is tuple else ((slots[0], pieces),):
+                parent = parents[slot]
+                if parent is None or (needed is not None and parent not in needed):
+                    continue
+                if piece.shape != parent.shape or (piece.array if record else piece).dtype != parent.dtype:
+                    piece = _fit(Tensor.namespace if record else owner.namespace, piece, parent, rule)
+                pairs.append((parent, piece))
+        return pairs
 
 
 def _fit(xp: Namespace, piece: Array, parent: Place, rule: Rule) -> Array:
-    """The gradient in its input's shape and dtype: what was broadcast in the forward is summed here."""
-    shape: tuple[int, ...] = parent.shape
-    if piece.shape != shape:
-        lead = len(piece.shape) - len(shape)
-        if lead < 0 or any(n not in (1, piece.shape[i + lead]) for i, n in enumerate(shape)):
-            raise ValueError(f"{rule.name} gave a gradient of shape {piece.shape} for an input of shape {shape}")
-        axes = tuple(i for i, n in enumerate(piece.shape) if i < lead or n != shape[i - lead])
-        piece = xp.reshape(xp.sum(piece, axis=axes, keepdims=True), shape)
-    if (piece.array if isinstance(piece, Tensor) else piece).dtype != parent.dtype:
-        piece = xp.astype(piece, parent.dtype)
-    return piece
+    """A gradient in its input's shape and dtype: what the forward repeated by broadcasting is summed."""
+    shape = parent.shape
+    lead = len(piece.shape) - len(shape)
+    if lead < 0 or any(n not in (1, piece.shape[i + lead]) for i, n in enumerate(shape)):
+        raise ValueError(f"{rule.name} gave a gradient of shape {piece.shape} for an input of shape {shape}")
+    axes = tuple(i for i, n in enumerate(piece.shape) if i < lead or n != shape[i - lead])
+    if axes:
+        piece = xp.sum(piece, axis=axes, keepdims=True)
+    return xp.astype(xp.reshape(piece, shape), parent.dtype, copy=False)
 
 
 def _fact(value: Any, fact: str) -> Any:
-    if type(value) is tuple:
+    if isinstance(value, (tuple, list)):
         return tuple(_fact(v, fact) for v in value)
     if fact == "place":
         owner = backend_of(value)
@@ -112,21 +128,20 @@ def _restore(value: Any, position: int | slice, node: Node) -> Any:
     """A saved array as the Tensor that it was, in its place on the tape."""
     if position == len(node.parents):
         if type(value) is tuple:
-            return tuple(Tensor(a, Output(node, i, a.shape, a.dtype)) for i, a in enumerate(value))
+            return tuple(Tensor(y, Output(node, i, y)) for i, y in enumerate(value))
         return Tensor(value, node)
     if isinstance(position, slice):
         return tuple(_restore(v, i, node) for i, v in enumerate(value, position.start))
     return value if find_backend_of(value) is None else Tensor(value, node.parents[position])
 
 
-def _complete(g: dict[int, Any], node: Node) -> tuple[Any, ...]:
+def _complete(g: dict[int, Any], node: Node, record: bool) -> tuple[Any, ...]:
     """The gradients of all outputs; zeros for those that nothing depended on."""
     some = next(iter(g.values()))
-    array = some.array if isinstance(some, Tensor) else some
-    owner = backend_of(array)
+    device = node.owner.device_of(some.array if record else some)
 
     def zeros(i: int) -> Any:
-        made = owner.namespace.zeros(node.shape[i], dtype=node.dtype[i], device=owner.device_of(array))
-        return Tensor(made) if isinstance(some, Tensor) else made
+        made = node.owner.namespace.zeros(node.shape[i], dtype=node.dtype[i], device=device)
+        return Tensor(made) if record else made
 
     return tuple(g[i] if i in g else zeros(i) for i in range(len(node.shape)))

@@ -1,8 +1,8 @@
 """The tape: what was computed, and the walk back over it that carries gradients from outputs to inputs.
 
-A `Node` stands for one value that was computed from others. It knows its op, its parents, and what
-the op's vjps want to see again; it does not know the Tensor that points to it, nor its children, so
-there are no reference cycles and a finished step is freed at once.
+A `Node` stands for one value that was computed from others. It knows its parents and what the vjps
+want to see again; it knows neither the Tensor that points to it nor its children, so there are no
+reference cycles, and a finished step is freed at once.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Any, TypeAlias
 
-from ..backends import find_backend_of
+from ..backends import Array, Backend
 
 __all__ = ["Leaf", "Node", "Output", "Place", "enable_grad", "no_grad", "recording", "walk"]
 
@@ -23,7 +23,15 @@ _clock = count(1)
 
 
 @contextmanager
-def no_grad() -> Iterator[None]:
+def _set_recording(value: bool) -> Iterator[None]:
+    token = recording.set(value)
+    try:
+        yield
+    finally:
+        recording.reset(token)
+
+
+def no_grad() -> Any:
     """Compute without recording: results inside the block have no place on the tape.
 
     >>> import pullback as pb
@@ -32,43 +40,36 @@ def no_grad() -> Iterator[None]:
     ...     (w * 2).requires_grad
     False
     """
-    token = recording.set(False)
-    try:
-        yield
-    finally:
-        recording.reset(token)
+    return _set_recording(False)
 
 
-@contextmanager
-def enable_grad() -> Iterator[None]:
+def enable_grad() -> Any:
     """Record again inside a `no_grad` block."""
-    token = recording.set(True)
-    try:
-        yield
-    finally:
-        recording.reset(token)
+    return _set_recording(True)
 
 
 class Leaf:
     """A variable: where the walk ends, and where `.grad` is kept."""
 
-    __slots__ = ("dtype", "grad", "index", "shape")
+    __slots__ = ("dtype", "grad", "index", "owner", "shape")
 
-    def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
+    parents = ()
+
+    def __init__(self, owner: Backend, shape: tuple[int, ...], dtype: Any) -> None:
         self.index = next(_clock)
+        self.owner = owner
         self.shape = shape
         self.dtype = dtype
         self.grad: Any = None
 
 
 class Node:
-    """The record of one call of an op, or of one output of a call that has several.
+    """The record of one value: its parents, what was saved, and the plan that pulls gradients back.
 
-    rules: what to call for the parents that need a gradient (see `op.Plan`).
-    values: what those rules want to see again, as arrays.
+    owner, shape, dtype: what the value is; of several outputs, tuples of their shapes and dtypes.
     """
 
-    __slots__ = ("dtype", "index", "metadata", "parents", "plan", "shape", "values")
+    __slots__ = ("dtype", "index", "metadata", "owner", "parents", "plan", "shape", "values")
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class Node:
         plan: Any,
         values: Sequence[Any],
         metadata: dict[str, Any],
+        owner: Backend,
         shape: Any,
         dtype: Any,
     ) -> None:
@@ -84,38 +86,23 @@ class Node:
         self.plan = plan
         self.values = values
         self.metadata = metadata
+        self.owner = owner
         self.shape = shape
         self.dtype = dtype
-
-    def pull(
-        self, g: Any, needed: "set[Place] | None", record: bool
-    ) -> Iterable[tuple["Place", Any]]:
-        """The gradients of the parents, each with its parent, given the gradient of this value."""
-        plan = self.plan
-        if plan is None:
-            raise RuntimeError(
-                "this graph was walked already and freed; "
-                "call backward(retain_graph=True) the first time to walk it again"
-            )
-        return plan.pull(self, g, needed, record)
-
-    def release(self) -> None:
-        """Let go of everything behind this node."""
-        self.plan = None
-        self.parents = self.values = ()
 
 
 class Output:
-    """One output of a call that has several; hands its gradient on to the call's node under its number."""
+    """One output of a call that has several: sends its gradient on to the call, under its number."""
 
-    __slots__ = ("dtype", "index", "node", "number", "shape")
+    __slots__ = ("dtype", "index", "number", "owner", "parents", "shape")
 
-    def __init__(self, node: Node, number: int, shape: tuple[int, ...], dtype: Any) -> None:
+    def __init__(self, call: Node, number: int, y: Array) -> None:
         self.index = next(_clock)
-        self.node = node
+        self.parents = (call,)
         self.number = number
-        self.shape = shape
-        self.dtype = dtype
+        self.owner = call.owner
+        self.shape = y.shape
+        self.dtype = y.dtype
 
 
 Place: TypeAlias = Leaf | Node | Output
@@ -134,73 +121,58 @@ def walk(
     seeds: pairs of a place and the gradient there, of the same shape.
     wanted: the places whose gradients are asked for; None asks for every Leaf that is reached.
     record: compute on Tensors, which writes the walk itself on the tape.
-    retain: keep the graph, so that it can be walked again.
+    retain: keep the graph, so that it can be walked again; else it is freed on the way.
 
     Returns the gradient at each place that was asked for and reached.
     """
-    needed = None if wanted is None else _leading_to(set(wanted), [place for place, _ in seeds])
+    ends = frozenset(wanted or ())
+    needed = None if wanted is None else _leading_to(ends, [place for place, _ in seeds])
     gradients: dict[Place, Any] = {}
-    pending: list[tuple[int, Place]] = []
-    ends = () if wanted is None else wanted
-
-    def arrive(place: Place, gradient: Any) -> None:
-        if place in gradients:
-            gradients[place] = _add(gradients[place], gradient)
-        else:
-            gradients[place] = gradient
-            if not isinstance(place, Leaf) and place not in ends:
-                heappush(pending, (-place.index, place))
-
-    for place, gradient in seeds:
-        if needed is None or place in needed:
-            arrive(place, gradient)
-    while pending:
+    pending: list[tuple[int, Node | Output]] = []
+    arrivals = [(place, g) for place, g in seeds if needed is None or place in needed]
+    while True:
+        for place, g in arrivals:
+            if place in gradients:
+                gradients[place] = _add(gradients[place], g)
+            else:
+                gradients[place] = g
+                if type(place) is not Leaf and place not in ends:
+                    heappush(pending, (-place.index, place))
+        if not pending:
+            return gradients if record else {place: place.owner.from_scalar(g) for place, g in gradients.items()}
         place = heappop(pending)[1]
-        gradient = gradients.pop(place)
-        if isinstance(place, Output):
-            arrive(place.node, {place.number: gradient})
+        g = gradients.pop(place)
+        if type(place) is Output:
+            arrivals = [(place.parents[0], {place.number: g})]
             continue
-        assert isinstance(place, Node)
-        for parent, piece in place.pull(gradient, needed, record):
-            arrive(parent, piece)
+        if place.plan is None:
+            raise RuntimeError(
+                "this graph was walked already and freed; call backward(retain_graph=True) to walk it again"
+            )
+        arrivals = place.plan.pull(place, g, needed, record)
         if not retain:
-            place.release()
-    return gradients
+            place.plan, place.parents, place.values = None, (), ()
 
 
 def _add(a: Any, b: Any) -> Any:
-    if isinstance(a, dict):  # gradients of several outputs, by number
-        return a | {number: _add(a[number], g) if number in a else g for number, g in b.items()}
-    total = a + b
-    if find_backend_of(total) is None and (owner := find_backend_of(a)) is not None:
-        return owner.from_scalar(total)  # NumPy's sum of two 0-d arrays is a scalar
-    return total
+    if type(a) is dict:  # gradients of several outputs, by number
+        return {**a, **{number: _add(a[number], g) if number in a else g for number, g in b.items()}}
+    return a + b
 
 
-def _leading_to(wanted: set[Place], starts: Iterable[Place]) -> set[Place]:
-    """All places between the starts and the wanted ones; what is older than every wanted one is not visited."""
+def _leading_to(wanted: frozenset[Place], starts: Iterable[Place]) -> set[Place]:
+    """The places between the starts and the wanted ones; what is older than every wanted one is not visited."""
     oldest = min((place.index for place in wanted), default=0)
-    found: list[Place] = []
-    seen: set[Place] = set()
+    found: set[Place] = set()
     stack = list(starts)
     while stack:
         place = stack.pop()
-        if place in seen or place.index < oldest:
-            continue
-        seen.add(place)
-        found.append(place)
-        if place not in wanted:
-            stack.extend(_parents(place))
-    needed = wanted & seen
+        if place not in found and place.index >= oldest:
+            found.add(place)
+            if place not in wanted:
+                stack.extend(parent for parent in place.parents if parent is not None)
+    needed = wanted & found
     for place in sorted(found, key=lambda place: place.index):
-        if any(parent in needed for parent in _parents(place)):
-            needed.add(place)
-    return needed
-
-
-def _parents(place: Place) -> Iterable[Place]:
-    if isinstance(place, Output):
-        return (place.node,)
-    if isinstance(place, Node):
-        return (parent for parent in place.parents if parent is not None)
-    return ()
+        if any(parent in needed for parent in place.parents):
+            needed |= {place}
+    return set(needed)

@@ -10,7 +10,7 @@ __all__ = ["Tensor", "tensor"]
 
 
 def _operator(name: str) -> Callable[["Tensor", Any], "Tensor"]:
-    return lambda self, other: getattr(Tensor.namespace, name)(self, other)  # type: ignore[no-any-return]
+    return lambda self, other: getattr(Tensor.namespace, name).on_tensors((self, other), {})  # type: ignore[no-any-return]
 
 
 def _reflected(name: str) -> Callable[["Tensor", Any], "Tensor"]:
@@ -108,7 +108,7 @@ class Tensor:
         elif self.node is None:
             if not dtype_name(self.array.dtype).startswith(("float", "bfloat", "complex")):
                 raise TypeError(f"only floating-point Tensors have gradients; this one is {self.dtype.name}")
-            self.node = Leaf(self.array.shape, self.array.dtype)
+            self.node = Leaf(backend_of(self.array), self.array.shape, self.array.dtype)
         return self
 
     def detach(self) -> "Tensor":

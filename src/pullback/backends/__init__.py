@@ -7,6 +7,7 @@ from .errors import BackendMismatch, BackendUnavailable
 from .switch import Availability, backend, backend_of, backends, find_backend_of, open_backend, register, use
 
 __all__ = [
-    "DTYPES", "Array", "Availability", "Backend", "BackendMismatch", "BackendUnavailable", "DType", "Function",
-    "Namespace", "backend", "backend_of", "backends", "common_backend", "dtype_name", "find_backend_of", "open_backend", "plain_numbers", "register", "use",
+    "DTYPES", "Array", "Availability", "Backend", "BackendMismatch", "BackendUnavailable", "DType",
+    "Function", "Namespace", "backend", "backend_of", "backends", "common_backend", "dtype_name",
+    "find_backend_of", "open_backend", "plain_numbers", "register", "use",
 ]  # fmt: skip

@@ -1,6 +1,7 @@
 """What an array library must offer before pullback trains on it."""
 
 from collections.abc import Callable
+from copy import copy
 from functools import cached_property, partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -32,7 +33,7 @@ class Backend:
     `device` is where new arrays are made: None leaves it to the library.
     """
 
-    name: ClassVar[str]
+    name: str
     module: ClassVar[str]
     """The module that must be installed."""
     compat: ClassVar[str]
@@ -40,16 +41,17 @@ class Backend:
     mend: ClassVar[str]
     """What to do where it is not installed."""
     in_place: ClassVar[bool] = False
-    """Whether slices are views, so that parameters can lie in one flat buffer and be updated where they are."""
+    """Whether slices are views, so that parameters can lie in one flat buffer and be updated in place."""
     block: ClassVar[int | None] = None
     """How many elements of a flat buffer to update at once, so that they stay in cache; None for all."""
     several_devices: ClassVar[bool] = True
+    """Whether two arrays can be in different places, so that it must be checked."""
     kernels: ClassVar[dict[str, Callable[..., Any]]] = {}
     """Faster versions of forwards and vjps, by `Function.name`. Without one, the op's own lines run."""
 
     def __init__(self, device: Any = None) -> None:
         self.device = self.find_device(device)
-        self._implementations: dict[Function, Callable[..., Any]] = {}
+        self.implementations: dict[Function, Callable[..., Any]] = {}
 
     @classmethod
     def problem(cls) -> str | None:
@@ -58,6 +60,12 @@ class Backend:
             return f"{cls.module} is not installed; {cls.mend}"
         return None
 
+    def on(self, device: Any, /) -> "Backend":
+        """The same backend, making its new arrays on another of its devices."""
+        other = copy(self)
+        other.device = self.find_device(device)
+        return other
+
     @cached_property
     def namespace(self) -> Namespace:
         """The library as an array API namespace, imported when first asked for."""
@@ -65,37 +73,50 @@ class Backend:
 
     def implementation(self, function: Function, /) -> Callable[..., Any]:
         """What runs for `function` here: this backend's kernel, or the function itself on the namespace."""
-        found = self._implementations.get(function)
+        found = self.implementations.get(function)
         if found is None:
             kernel = self.kernels.get(function.name)
-            found = partial(function.function, self.namespace) if kernel is None else kernel
-            self._implementations[function] = found
+            found = partial(function.function, self.namespace)
+            if kernel is not None:
+                found = _or_else(kernel, found) if getattr(kernel, "declines", False) else kernel
+            self.implementations[function] = found
         return found
 
     def dtype(self, dtype: Any, /) -> Any:
         """The library's own data type of that name; None stays None."""
-        return None if dtype is None else getattr(self.namespace, dtype_name(dtype))
+        if dtype is None:
+            return None
+        found = getattr(self.namespace, dtype_name(dtype), None)
+        if found is None:
+            raise TypeError(f"the {self.name} backend has no data type {dtype_name(dtype)!r}")
+        return found
 
     def find_device(self, device: Any, /) -> Any:
-        """The library's own device object for what the user wrote."""
+        """The library's own device object for what the user wrote; ValueError where it has none such."""
         return device
+
+    def device_name(self, device: Any, /) -> str:
+        """A device as users write it: what `find_device` takes."""
+        return str(device)
 
     def device_of(self, array: Array, /) -> Any:
         """Where an array of this backend lives."""
         return array.device
 
-    def asarray(self, value: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Array:
+    def asarray(
+        self, value: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None
+    ) -> Array:
         """An array of this backend from nested sequences, a host array, or an array of its own."""
         device = self.device if device is None else self.find_device(device)
         return self.namespace.asarray(value, dtype=self.dtype(dtype), device=device, copy=copy)
 
     def from_scalar(self, value: Any, /) -> Array:
-        """The 0-d array that a library gave as a scalar of its own, as NumPy's reductions do."""
-        return self.namespace.asarray(value)
+        """A result as an array: NumPy gives a scalar of its own where the standard promises a 0-d array."""
+        return value
 
     def from_host(self, array: Any, /, *, device: Any = None) -> Array:
         """A host array, copied to this backend's device (or to `device`)."""
-        return self.asarray(host.ascontiguousarray(array), device=device)
+        return self.asarray(host.asarray(array, order="C"), device=device)
 
     def to_host(self, array: Array, /) -> Any:
         """An array of this backend as a NumPy array; a view where memory can be shared."""
@@ -109,4 +130,15 @@ class Backend:
         """Wait until everything queued on the device has run."""
 
     def __repr__(self) -> str:
-        return f"<pullback backend {self.name} on {self.device or 'its default device'}>"
+        where = "its default device" if self.device is None else self.device_name(self.device)
+        return f"<pullback backend {self.name} on {where}>"
+
+
+def _or_else(kernel: Callable[..., Any], reference: Callable[..., Any]) -> Callable[..., Any]:
+    """The kernel, and the op's own lines for the calls that it declines."""
+
+    def either(*arrays: Any, **metadata: Any) -> Any:
+        result = kernel(*arrays, **metadata)
+        return reference(*arrays, **metadata) if result is NotImplemented else result
+
+    return either

@@ -33,7 +33,7 @@ class CupyBackend(Backend):
             available = cupy.cuda.is_available()
         except Exception as error:  # a broken CUDA installation raises what it likes
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            return f"cupy is installed, but importing it failed ({reason}); reinstall it for your CUDA version"
+            return f"cupy is installed, but importing it failed ({reason}); reinstall it for your CUDA"
         if not available:
             return (
                 "cupy is installed, but the driver found no CUDA device; "
@@ -53,10 +53,18 @@ class CupyBackend(Backend):
             raise ValueError(f"a CUDA device is written 'cuda:0' or 0; got {device!r}")
         number, count = (int(index) if index.isdigit() else 0), cuda.runtime.getDeviceCount()
         if number >= count:
-            raise ValueError(f"device {device!r} was asked for; the driver found {count}, the last being 'cuda:{count - 1}'")
+            raise ValueError(
+                f"there is no device {device!r}; the driver found {count}, the last 'cuda:{count - 1}'"
+            )
         return cuda.Device(number)
 
-    def asarray(self, value: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Array:
+    def device_name(self, device: Any, /) -> str:
+        """`"cuda:0"`."""
+        return f"cuda:{device.id}"
+
+    def asarray(
+        self, value: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None
+    ) -> Array:
         """An array on the GPU; `dtype` is applied on the host when `value` is not yet on the device."""
         device = self.device if device is None else self.find_device(device)
         with device or import_module("cupy").cuda.Device():

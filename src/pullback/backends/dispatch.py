@@ -5,11 +5,12 @@ from typing import Any
 
 from .backend import Array, Backend
 from .errors import BackendMismatch
-from .switch import backend, backend_of, find_backend_of
+from .switch import backend, backend_of, by_type, find_backend_of
 
 __all__ = ["common_backend", "plain_numbers"]
 
-_NUMBERS = frozenset({float, int, bool, complex, type(None)})
+_KINDS: tuple[type, ...] = (bool, int, float, complex)
+_NUMBERS = frozenset({*_KINDS, type(None)})
 
 
 def common_backend(name: str, inputs: Sequence[Any], /) -> Backend | None:
@@ -21,9 +22,13 @@ def common_backend(name: str, inputs: Sequence[Any], /) -> Backend | None:
     """
     owner: Backend | None = None
     for x in inputs:
-        found = find_backend_of(x)
+        kind = type(x)
+        try:
+            found = by_type[kind]  # find_backend_of in line: every call of an op comes through here
+        except KeyError:
+            found = find_backend_of(x)
         if found is None:
-            if type(x) not in _NUMBERS:
+            if kind not in _NUMBERS:
                 return None
         elif owner is None:
             owner = found
@@ -34,8 +39,9 @@ def common_backend(name: str, inputs: Sequence[Any], /) -> Backend | None:
             raise TypeError(f"{name} expected an array, got only numbers; make one with pb.asarray(...)")
         return backend()
     if owner.several_devices and len(inputs) > 1:
-        arrays = [x for x in inputs if find_backend_of(x) is not None]
-        if any(owner.device_of(x) != owner.device_of(arrays[0]) for x in arrays[1:]):
+        arrays = [x for x in inputs if type(x) not in _NUMBERS]
+        place = owner.device_of(arrays[0])
+        if any(owner.device_of(x) != place for x in arrays[1:]):
             raise _mismatch(name, inputs)
     return owner
 
@@ -49,21 +55,25 @@ def plain_numbers(name: str, inputs: Sequence[Any], /) -> list[Any]:
 
 
 def _number(name: str, x: Any) -> Any:
-    if hasattr(x, "item") and getattr(x, "ndim", None) == 0:
-        return x.item()
-    raise TypeError(f"{name} expected arrays or numbers, got {type(x).__name__}; make an array with pb.asarray(...)")
+    value = x.item() if hasattr(x, "item") and getattr(x, "ndim", None) == 0 else x
+    for kind in _KINDS:
+        if isinstance(value, kind):
+            return kind(value)  # plain, where it is an enumeration's member, say
+    given = type(x).__name__
+    raise TypeError(f"{name} expected arrays or numbers, got {given}; make an array with pb.asarray(...)")
 
 
 def _describe(x: Array) -> str:
     owner = backend_of(x)
-    return f"a {owner.name} array ({owner.device_of(x)})"
+    return f"a {owner.name} array ({owner.device_name(owner.device_of(x))})"
 
 
 def _mismatch(name: str, inputs: Sequence[Any]) -> BackendMismatch:
     arrays = [x for x in inputs if find_backend_of(x) is not None]
     first, owner = arrays[0], backend_of(arrays[0])
     second = next(x for x in arrays if _describe(x) != _describe(first))
+    device = owner.device_name(owner.device_of(first))
     return BackendMismatch(
         f"{name} got {_describe(first)} and {_describe(second)}. "
-        f'Move one: pb.to_device(x, "{owner.device_of(first)}", backend="{owner.name}")'
+        f'Move one: pb.to_device(x, "{device}", backend="{owner.name}")'
     )

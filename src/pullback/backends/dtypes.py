@@ -41,7 +41,7 @@ class DType:
         self.name = name
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, DType) and other.name == self.name or dtype_name(other) == self.name
+        return dtype_name(other) == self.name
 
     def __hash__(self) -> int:
         return hash(self.name)

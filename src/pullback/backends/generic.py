@@ -1,6 +1,7 @@
 """Backends that need nothing but the standard: any library with `__array_namespace__`, and two by name."""
 
 import logging
+from importlib import import_module
 from typing import Any
 
 from .backend import Array, Backend, Namespace
@@ -21,6 +22,10 @@ class StrictBackend(Backend):
         """`"device1"`, or an `array_api_strict.Device`."""
         return self.namespace.Device(device) if isinstance(device, str) else device
 
+    def device_name(self, device: Any, /) -> str:
+        """`"device1"`."""
+        return str(device).split("'")[1]  # array_api_strict.Device('device1') has no public name
+
     def to_host(self, array: Array, /) -> Any:
         """A copy in host memory, from whichever of its devices."""
         return host.asarray(array.to_device(self.namespace.Device("CPU_DEVICE")))
@@ -34,13 +39,20 @@ class TorchBackend(Backend):
     compat = "array_api_compat.torch"
     mend = "pip install 'pullback[parity]'"
 
+    def find_device(self, device: Any, /) -> Any:
+        """`"cuda:1"`, or a `torch.device`."""
+        try:
+            return None if device is None else import_module("torch").device(device)
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(f"torch has no device {device!r}: {error}") from None
+
     def to_host(self, array: Array, /) -> Any:
         """A view of a CPU tensor, a copy of any other."""
         return array.detach().cpu().numpy()
 
     def to_device(self, array: Array, device: Any, /) -> Array:
         """The tensor moved by PyTorch's own `to`."""
-        return array.to(device)
+        return array if device is None else array.to(self.find_device(device))
 
 
 class GenericBackend(Backend):
@@ -49,7 +61,21 @@ class GenericBackend(Backend):
     module = ""
 
     def __init__(self, namespace: Namespace) -> None:
-        self.namespace = namespace  # type: ignore[misc]  # found on the arrays, not imported
-        self.name = namespace.__name__  # type: ignore[misc]
+        self.namespace = namespace
+        self.name = getattr(namespace, "__name__", type(namespace).__name__)
         super().__init__()
         logging.getLogger("pullback").debug("%s arrays are used through the standard alone", self.name)
+
+    def find_device(self, device: Any, /) -> Any:
+        """The device that the library prints so, or one of its own objects."""
+        if not isinstance(device, str):
+            return device
+        devices = self.namespace.__array_namespace_info__().devices()
+        for found in devices:
+            if found is not None and str(found) == device:
+                return found
+        raise ValueError(f"{self.name} has no device {device!r}; it has {', '.join(map(str, devices))}")
+
+    def to_host(self, array: Array, /) -> Any:
+        """A NumPy array, by NumPy's own protocol where the library has it and else by DLPack."""
+        return host.asarray(array) if hasattr(array, "__array__") else host.from_dlpack(array)

@@ -24,7 +24,7 @@ class NumpyBackend(Backend):
     def find_device(self, device: Any, /) -> str:
         """The one device that NumPy has."""
         if device not in (None, "cpu"):
-            raise ValueError(f"the numpy backend has one device, 'cpu'; got {device!r}. For a GPU: pb.use('cupy')")
+            raise ValueError(f"numpy has one device, 'cpu'; got {device!r}. For a GPU: pb.use('cupy')")
         return "cpu"
 
     def device_of(self, array: Array, /) -> str:
@@ -32,8 +32,8 @@ class NumpyBackend(Backend):
         return "cpu"
 
     def from_scalar(self, value: Any, /) -> Array:
-        """The scalar as a 0-d array."""
-        return host.asarray(value)
+        """A scalar as a 0-d array, an array as it is."""
+        return host.asarray(value) if isinstance(value, host.generic) else value
 
     def to_host(self, array: Array, /) -> Any:
         """The array itself."""

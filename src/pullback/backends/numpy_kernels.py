@@ -1,8 +1,181 @@
-"""NumPy's kernels: faster versions of forwards and vjps, by name."""
+"""NumPy's kernels: faster versions of forwards and vjps, by name. Without them results are the same, later."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
+
+from .host import host as np
 
 __all__ = ["kernels"]
 
-kernels: dict[str, Callable[..., Any]] = {}
+F = TypeVar("F", bound=Callable[..., Any])
+
+# With `out=...` a ufunc gives an array also where it would give a scalar; NumPy has it since 2.3.
+_AN_ARRAY: dict[str, Any] = {"out": ...} if np.lib.NumpyVersion(np.__version__) >= "2.3.0" else {}
+
+kernels: dict[str, Callable[..., Any]] = {
+    name: partial(getattr(np, name), **_AN_ARRAY)
+    for name in (
+        *("add", "subtract", "multiply", "divide", "negative", "exp", "log", "sqrt", "tanh", "square", "abs"),
+        *("maximum", "minimum", "sign"),
+    )
+} | {
+    "matmul": np.matmul,
+    "multiply.vjp(x1)": np.multiply,
+    "multiply.vjp(x2)": np.multiply,
+    "divide.vjp(x1)": np.divide,
+}
+
+
+def kernel(name: str, declines: bool = False) -> Callable[[F], F]:
+    """Enter a function in the table under the name of an op, or of one of its vjps.
+
+    declines: it returns NotImplemented for calls that it leaves to the op's own lines.
+    """
+
+    def enter(function: F) -> F:
+        function.declines = declines  # type: ignore[attr-defined]
+        kernels[name] = function
+        return function
+
+    return enter
+
+
+@kernel("relu")
+def _(x: Any) -> Any:
+    return np.maximum(x, 0)
+
+
+@kernel("relu.vjp(x)")
+def _(g: Any, y: Any) -> Any:
+    return g * (y > 0)
+
+
+@kernel("matrix_transpose")
+def _(x: Any) -> Any:
+    return x.mT
+
+
+@kernel("linear")
+def _(x: Any, weight: Any, bias: Any = None) -> Any:
+    flat = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+    y = np.matmul(flat, weight.T)
+    if bias is not None:
+        y += bias
+    return y if x.ndim == 2 else y.reshape(*x.shape[:-1], weight.shape[0])
+
+
+@kernel("linear.vjp(weight)")
+def _(g: Any, x: Any) -> Any:
+    if g.ndim != 2:
+        g, x = g.reshape(-1, g.shape[-1]), x.reshape(-1, x.shape[-1])
+    return np.matmul(g.T, x)
+
+
+@kernel("linear.vjp(bias)")
+def _(g: Any) -> Any:
+    return np.add.reduce(g, axis=tuple(range(g.ndim - 1)))
+
+
+@kernel("softmax")
+def _(x: Any, *, axis: int = -1) -> Any:
+    e = np.exp(x - np.maximum.reduce(x, axis=axis, keepdims=True))
+    e /= np.add.reduce(e, axis=axis, keepdims=True)
+    return e
+
+
+@kernel("softmax.vjp(x)")
+def _(g: Any, y: Any, *, axis: int) -> Any:
+    gy = g * y
+    gy -= y * np.add.reduce(gy, axis=axis, keepdims=True)
+    return gy
+
+
+@kernel("log_softmax")
+def _(x: Any, *, axis: int = -1) -> Any:
+    shifted = x - np.maximum.reduce(x, axis=axis, keepdims=True)
+    shifted -= np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
+    return shifted
+
+
+@kernel("log_softmax.vjp(x)")
+def _(g: Any, y: Any, *, axis: int) -> Any:
+    p = np.exp(y)
+    p *= np.add.reduce(g, axis=axis, keepdims=True)
+    return np.subtract(g, p, out=p)
+
+
+@kernel("random_bits")
+def _(like: Any, *, seed: int, offset: int, size: int) -> Any:
+    return np.random.Philox(key=seed, counter=offset).random_raw(size).view(np.int64)
+
+
+@kernel("scatter_add")
+def _(updates: Any, indices: Any, *, size: int, axis: int = 0) -> Any:
+    shape = list(updates.shape)
+    shape[axis] = size
+    whole = np.zeros(shape, dtype=updates.dtype)
+    np.add.at(np.moveaxis(whole, axis, 0), indices, np.moveaxis(updates, axis, 0))
+    return whole
+
+
+@kernel("cross_entropy", declines=True)
+def _(
+    logits: Any,
+    target: Any,
+    weight: Any = None,
+    *,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+) -> Any:
+    if not _plain_classes(logits, target, weight, ignore_index, label_smoothing):
+        return NotImplemented
+    shifted, rows = _rows(logits)
+    losses = np.log(np.add.reduce(np.exp(shifted), axis=-1))
+    losses -= shifted[rows, target.reshape(-1)]
+    if reduction == "none":
+        return losses.reshape(target.shape)
+    total = np.add.reduce(losses)
+    return total / losses.dtype.type(losses.size) if reduction == "mean" else total
+
+
+@kernel("cross_entropy.vjp(logits)", declines=True)
+def _(
+    g: Any,
+    logits: Any,
+    target: Any,
+    weight: Any,
+    *,
+    ignore_index: int,
+    label_smoothing: float,
+    reduction: str,
+) -> Any:
+    if not _plain_classes(logits, target, weight, ignore_index, label_smoothing):
+        return NotImplemented
+    e, rows = _rows(logits)
+    np.exp(e, out=e)
+    e /= np.add.reduce(e, axis=-1, keepdims=True)
+    e[rows, target.reshape(-1)] -= 1
+    e *= g / g.dtype.type(target.size) if reduction == "mean" else g.reshape(-1, 1) if reduction == "none" else g
+    return e.reshape(logits.shape)
+
+
+def _plain_classes(logits: Any, target: Any, weight: Any, ignore_index: int, label_smoothing: float) -> bool:
+    """Whether the targets are classes, all of them valid, and nothing is weighted, smoothed or ignored."""
+    classes = logits.shape[-1]
+    return bool(
+        weight is None
+        and label_smoothing == 0
+        and not 0 <= ignore_index < classes
+        and target.shape == logits.shape[:-1]
+        and target.size > 0
+        and np.minimum.reduce(target, axis=None) >= 0
+        and np.maximum.reduce(target, axis=None) < classes
+    )
+
+
+def _rows(logits: Any) -> tuple[Any, Any]:
+    """The logits as rows less their maxima, and the rows' numbers."""
+    flat = logits.reshape(-1, logits.shape[-1])
+    return flat - np.maximum.reduce(flat, axis=-1, keepdims=True), np.arange(flat.shape[0])

@@ -3,6 +3,7 @@
 import logging
 import os
 from contextvars import ContextVar, Token
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -12,7 +13,10 @@ from .errors import BackendUnavailable
 from .generic import GenericBackend, StrictBackend, TorchBackend
 from .numpy import NumpyBackend
 
-__all__ = ["Availability", "backend", "backend_of", "backends", "find_backend_of", "open_backend", "register", "use"]
+__all__ = [
+    "Availability", "backend", "backend_of", "backends", "by_type", "find_backend_of", "open_backend",
+    "register", "use",
+]  # fmt: skip
 
 _log = logging.getLogger("pullback")
 
@@ -20,8 +24,10 @@ _KNOWN: dict[str, type[Backend]] = {
     cls.name: cls for cls in (NumpyBackend, CupyBackend, StrictBackend, TorchBackend)
 }
 _opened: dict[str, Backend] = {}
-_by_type: dict[type, Backend | None] = {}
 _current: ContextVar[Backend | None] = ContextVar("pullback_backend", default=None)
+
+by_type: dict[type, Backend | None] = {}
+"""The backend of every type met so far; None for a type that is no array's. See `find_backend_of`."""
 
 
 class Availability(NamedTuple):
@@ -31,10 +37,11 @@ class Availability(NamedTuple):
     reason: str
 
 
-class use:  # noqa: N801  (a function to its callers; a class so that it can also be a `with` block)
+class use:
     """Choose the backend that makes new arrays, from here on or for a `with` block.
 
-    name: `"numpy"`, `"cupy"`, `"array_api_strict"`, `"torch"`, or `"auto"`: CuPy where a GPU answers, else NumPy.
+    name: `"numpy"`, `"cupy"`, `"array_api_strict"`, `"torch"`, or `"auto"`: CuPy where a GPU answers,
+        else NumPy; which of them, one line in the log of `pullback` says.
     device: the library's own name of one of its devices, such as `"cuda:1"`; None is its default.
     Raises BackendUnavailable, saying the cause and the mend; ValueError for a name or device there is not.
 
@@ -78,10 +85,8 @@ def backend() -> Backend:
     """
     current = _current.get()
     if current is None:
-        name, _, device = os.environ.get("PULLBACK_BACKEND", "numpy").partition(":")
-        use(name or "numpy", device or None)
-        current = _current.get()
-        assert current is not None
+        current = _open_default(os.environ.get("PULLBACK_BACKEND", ""))
+        _current.set(current)
     return current
 
 
@@ -98,15 +103,15 @@ def backends() -> dict[str, Availability]:
 
 def register(kind: type, owner: Backend) -> None:
     """Arrays of type `kind` belong to `owner` from now on."""
-    _by_type[kind] = owner
+    by_type[kind] = owner
 
 
 def find_backend_of(value: Any, /) -> Backend | None:
     """The backend an array belongs to; None for what is no array (a number, a list)."""
     try:
-        return _by_type[type(value)]
+        return by_type[type(value)]
     except KeyError:
-        found = _by_type[type(value)] = _search(value)
+        found = by_type[type(value)] = _search(value)
         return found
 
 
@@ -129,22 +134,34 @@ def open_backend(name: str | None, /, device: Any = None) -> Backend:
     """A backend by name, on one of its devices. Raises what `use` raises; None is the current backend."""
     if name is None:
         return backend()
-    cls = _KNOWN.get(name)
-    if cls is None:
-        raise ValueError(f"there is no backend {name!r}; choose one of {', '.join(_KNOWN)}, or 'auto'")
-    if name not in _opened:
+    found = _opened.get(name)
+    if found is None:
+        cls = _KNOWN.get(name)
+        if cls is None:
+            raise ValueError(f"there is no backend {name!r}; choose one of {', '.join(_KNOWN)}, or 'auto'")
         why = cls.problem()
         if why is not None:
             raise BackendUnavailable(f"the {name} backend cannot be used here: {why}")
-        _opened[name] = cls()
-    return _opened[name] if device is None else cls(device)
+        found = _opened.setdefault(name, cls())
+    return found if device is None else found.on(device)
+
+
+@lru_cache
+def _open_default(written: str) -> Backend:
+    """The backend that `PULLBACK_BACKEND` names, found once for all threads."""
+    name, _, device = written.partition(":")
+    try:
+        return _find_best(device or None) if name == "auto" else open_backend(name or "numpy", device or None)
+    except (ValueError, BackendUnavailable) as error:
+        raise type(error)(f"PULLBACK_BACKEND={written}: {error}") from None
 
 
 def _find_best(device: Any) -> Backend:
-    why = CupyBackend.problem()
+    """CuPy where a GPU answers; NumPy where none does, or where the CPU was asked for."""
+    why = "the CPU was asked for" if device == "cpu" else CupyBackend.problem()
     if why is None:
         chosen = open_backend("cupy", device)
-        _log.info("backend auto: cupy on %s", chosen.device or "the current CUDA device")
+        _log.info("backend auto: %r", chosen)
     else:
         chosen = open_backend("numpy", device)
         _log.info("backend auto: numpy (%s)", why)
@@ -159,5 +176,6 @@ def _search(value: Any) -> Backend | None:
         if name in _KNOWN and hasattr(value, "shape"):
             return open_backend(name)
     if hasattr(value, "__array_namespace__") and "pullback" not in libraries:
-        return GenericBackend(value.__array_namespace__())
+        found = GenericBackend(value.__array_namespace__())
+        return _opened.setdefault(found.name, found)
     return None

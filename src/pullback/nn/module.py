@@ -42,6 +42,9 @@ class Module:
     """
 
     training: bool
+    _parameters: dict[str, Parameter | None]
+    _buffers: dict[str, Tensor | None]
+    _modules: dict[str, "Module"]
 
     def __init__(self) -> None:
         object.__setattr__(self, "_parameters", {})
@@ -54,57 +57,73 @@ class Module:
         raise TypeError(f"{type(self).__name__} has no forward; define one")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
+        """The same as `forward`."""
         return self.forward(*inputs, **options)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if "_parameters" not in self.__dict__:
-            raise AttributeError(f"call super().__init__() in {type(self).__name__} before assigning {name!r}")
-        kinds: tuple[tuple[str, type], ...] = (("_parameters", Parameter), ("_modules", Module))
-        for kind, cls in kinds:
-            if isinstance(value, cls):
-                self._forget(name)
-                self.__dict__[kind][name] = value
-                return
-        for kind in ("_parameters", "_buffers", "_modules"):
-            if name in self.__dict__[kind]:
-                if value is None or kind == "_buffers":
+            raise AttributeError(
+                f"call super().__init__() in {type(self).__name__} before assigning {name!r}"
+            )
+        if isinstance(value, Parameter):
+            self._keep("_parameters", name, value)
+        elif isinstance(value, Module):
+            self._keep("_modules", name, value)
+        else:
+            for kind, cls in _KINDS.items():
+                if name in self.__dict__[kind]:
+                    if value is not None and not isinstance(value, cls):
+                        raise TypeError(
+                            f"{name!r} is one of the {kind[1:]}; it takes None or a {cls.__name__}, "
+                            f"not {type(value).__name__}. For anything else, delete it first"
+                        )
                     self.__dict__[kind][name] = value
-                    return
-                raise TypeError(f"{name!r} is one of the {kind[1:]}; it takes None or another of its kind, not {type(value).__name__}")
-        object.__setattr__(self, name, value)
-
-    def __getattr__(self, name: str) -> Any:
-        for kind in ("_parameters", "_buffers", "_modules"):
-            found = self.__dict__.get(kind, {})
-            if name in found:
-                return found[name]
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+            object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
-        if not self._forget(name):
-            object.__delattr__(self, name)
+        object.__delattr__(self, name)
+        self._forget(name)
 
-    def _forget(self, name: str) -> bool:
+    def _keep(self, kind: str, name: str, value: Any) -> None:
+        """Enter a value among those of its kind; it is an ordinary attribute too, which is quick to read."""
+        if name not in self.__dict__[kind]:
+            if not name or "." in name or hasattr(type(self), name):
+                raise ValueError(
+                    f"{type(self).__name__} cannot keep anything as {name!r}; choose a name that has no dot, "
+                    "is not empty and is not that of a method"
+                )
+            self._forget(name)
+        self.__dict__[kind][name] = self.__dict__[name] = value
+
+    def _forget(self, name: str) -> None:
         self.__dict__.pop(name, None)
-        found = [kind for kind in ("_parameters", "_buffers", "_modules") if name in self.__dict__[kind]]
-        for kind in found:
-            del self.__dict__[kind][name]
-        return bool(found)
+        for kind in _KINDS:
+            self.__dict__[kind].pop(name, None)
 
     def register_buffer(self, name: str, value: Tensor | None) -> None:
-        """Keep a Tensor that is part of the state but not learnt, such as a running mean."""
-        self._forget(name)
-        self.__dict__["_buffers"][name] = value
+        """Keep a Tensor that is part of the state but not learnt, such as a running mean.
+
+        Raises TypeError for what is neither a Tensor nor None.
+        """
+        if value is not None and not isinstance(value, Tensor):
+            raise TypeError(
+                f"the buffer {name!r} is a Tensor or None; got {type(value).__name__}. "
+                "Make one with pb.asarray(...)"
+            )
+        self._keep("_buffers", name, value)
 
     def register_parameter(self, name: str, value: Parameter | None) -> None:
         """Keep a parameter by name; None says that there is none."""
-        self._forget(name)
-        self.__dict__["_parameters"][name] = value
+        self._keep("_parameters", name, value)
 
     def add_module(self, name: str, module: "Module") -> None:
-        """Keep a sub-module under a name that need not be an identifier."""
-        self._forget(name)
-        self.__dict__["_modules"][name] = module
+        """Keep a sub-module under a name that need not be an identifier.
+
+        Raises TypeError for what is no Module.
+        """
+        if not isinstance(module, Module):
+            raise TypeError(f"the module {name!r} is an nn.Module; got {type(module).__name__}")
+        self._keep("_modules", name, module)
 
     def named_children(self) -> Iterator[tuple[str, "Module"]]:
         """The direct sub-modules, with their names."""
@@ -221,9 +240,9 @@ class Module:
             *(f"{name}: missing" for name in own if strict and name not in state),
             *(f"{name}: unknown" for name in state if strict and name not in own),
             *(
-                f"{name}: shape {tuple(state[name].shape)} given, {own[name].shape} expected"
-                for name in own
-                if name in state and tuple(state[name].shape) != own[name].shape
+                f"{name}: {_describe(state[name])} given, shape {tuple(value.shape)} expected"
+                for name, value in own.items()
+                if name in state and _describe(state[name]) != _describe(value)
             ),
         ]
         if complaints:
@@ -251,6 +270,14 @@ class Module:
         if self.extra_repr():
             lines.insert(0, self.extra_repr())
         return f"{type(self).__name__}({tail}\n  " + "\n  ".join(lines) + "\n)"
+
+
+_KINDS: dict[str, type] = {"_parameters": Parameter, "_buffers": Tensor, "_modules": Module}
+
+
+def _describe(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return f"a {type(value).__name__}" if shape is None else f"shape {tuple(shape)}"
 
 
 def _replace(value: Tensor, new: Tensor) -> None:

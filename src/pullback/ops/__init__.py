@@ -11,7 +11,7 @@ from .elementwise import (
     less_equal, log, log1p, logical_and, logical_not, logical_or, logical_xor, maximum, minimum, multiply, negative,
     not_equal, positive, pow, reciprocal, round, sign, sin, sqrt, square, subtract, tan, tanh,
 )  # fmt: skip
-from .indexing import embed, getitem, scatter_add, take
+from .indexing import embed, getitem, one_hot, scatter_add, take
 from .linear_algebra import linear, matmul, matrix_transpose
 from .loss import (
     binary_cross_entropy, binary_cross_entropy_with_logits, cross_entropy, huber_loss, l1_loss, mse_loss, nll_loss,
@@ -21,3 +21,4 @@ from .random import Generator, default_generator, dropout, manual_seed
 from .searching import argmax, argmin, where
 from .special import erf
 from .statistical import max, mean, min, std, sum, var
+from .utility import all, any

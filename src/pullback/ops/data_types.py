@@ -9,7 +9,7 @@ from ..backends import Array, Backend, Namespace, backend_of, dtype_name, open_b
 __all__ = ["astype", "isdtype", "to_device"]
 
 
-@op(examples=[example(normal(3), dtype="float32"), example(integers(3, high=5), dtype="float64")])
+@op(examples=[example(normal(3), dtype="float64"), example(integers(3, high=5), dtype="float64")])
 def astype(xp: Namespace, x: Array, /, dtype: Any, *, copy: bool = True) -> Array:
     """The same values in another data type; the gradient comes back in the input's own.
 
@@ -37,12 +37,12 @@ _KINDS = (
 def to_device(xp: Namespace, x: Array, /, device: Any, *, backend: str | None = None) -> Array:
     """The same values on another device, and with `backend` in another array library.
 
-    device: as the library names it, `"cpu"` or `"cuda:1"`; None is its default.
+    device: as the library names it, `"cpu"` or `"cuda:1"`; None leaves it, or is the other library's default.
     The gradient moves back to where the input lives.
     """
     here = backend_of(x)
     if backend in (None, here.name):
-        return here.to_device(x, device)
+        return x if device is None else here.to_device(x, device)
     return open_backend(backend).from_host(here.to_host(x), device=device)
 
 

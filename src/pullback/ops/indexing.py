@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from ..autodiff.examples import example, normal, values
+from ..autodiff.examples import example, integers, normal, values
 from ..autodiff.op import op
 from ..autodiff.tensor import Tensor
 from ..backends import Array, Namespace, find_backend_of
 
-__all__ = ["embed", "getitem", "scatter_add", "take"]
+__all__ = ["embed", "getitem", "one_hot", "scatter_add", "take"]
 
 _REPEATED = values([0, 2, 2, 1, 2], differentiable=False)
 
@@ -32,7 +32,8 @@ def _(xp: Namespace, g: Array, x_shape: tuple[int, ...], *, key: Any) -> Array:
 def embed(xp: Namespace, x: Array, /, *, shape: tuple[int, ...], key: Any) -> Array:
     """An array of zeros of `shape` in which `[key]` is x: the transpose of reading `[key]`."""
     whole = xp.zeros(shape, dtype=x.dtype, device=x.device)
-    whole[key] = x
+    places = tuple(k for k in key if k is not None) if isinstance(key, tuple) else key
+    whole[places] = xp.reshape(x, whole[places].shape)  # writing knows no new axes
     return whole
 
 
@@ -87,3 +88,10 @@ def scatter_add(xp: Namespace, updates: Array, indices: Array, /, *, size: int, 
 @scatter_add.vjp("updates")
 def _(xp: Namespace, g: Array, indices: Array, *, axis: int) -> Array:
     return take(g, indices, axis=axis)
+
+
+@op(differentiable=False, examples=[example(integers(2, 3, high=4), classes=4), example(integers(low=-1, high=0), classes=2)])
+def one_hot(xp: Namespace, indices: Array, /, *, classes: int) -> Array:
+    """True at each index along a new last axis of length `classes`, False elsewhere; nowhere for an index outside."""
+    places = xp.arange(classes, dtype=indices.dtype, device=indices.device)
+    return xp.expand_dims(indices, axis=-1) == places

@@ -1,11 +1,13 @@
 """Loss functions: how far predictions are from targets, as one number or one for each sample."""
 
+from math import prod
 from typing import Literal, TypeAlias
 
 from ..autodiff.examples import example, integers, normal, probabilities, uniform, values
 from ..autodiff.op import op
 from ..backends import Array, Namespace
 from .activation import log_softmax, sigmoid, softmax
+from .indexing import one_hot
 
 __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "huber_loss", "l1_loss", "mse_loss",
@@ -31,10 +33,7 @@ def _share(g: Array, shape: tuple[int, ...], reduction: str) -> Array:
     """The gradient of each single loss, given that of the reduced one."""
     if reduction != "mean":
         return g
-    count = 1
-    for n in shape:
-        count *= n
-    return g / count
+    return g / prod(shape)
 
 
 def _check_same_shape(name: str, input: Array, target: Array) -> None:
@@ -195,8 +194,11 @@ def cross_entropy(
 
     Computed as logsumexp(logits) - logits[target], so it never overflows.
     """
+    if tuple(target.shape) != tuple(logits.shape):
+        _check_classes(xp, logits, target, ignore_index)
     share, total = _shares(xp, logits, target, weight, ignore_index, label_smoothing)
-    losses = -xp.sum(share * log_softmax(logits), axis=-1)
+    surprise = -xp.where(share == 0, xp.zeros_like(share), log_softmax(logits))  # a class of no share may be impossible
+    losses = xp.sum(share * surprise, axis=-1)
     return xp.sum(losses) / total if reduction == "mean" else _reduce(xp, losses, reduction)
 
 
@@ -240,42 +242,33 @@ def _shares(
     """How much of each sample's target falls on each class, weighted; and what "mean" divides by."""
     classes = logits.shape[-1]
     if tuple(target.shape) == tuple(logits.shape):
-        share, hot, kept = target, None, None
+        share, total = target, float(prod(logits.shape[:-1]))
+        kept = None
     else:
-        hot, kept = _one_hot(xp, logits, target, ignore_index)
-        share = hot
+        share, kept = _one_hot(xp, logits, target, ignore_index)
+        total = xp.sum(share if weight is None else share * weight)
     if label_smoothing:
         share = share * (1 - label_smoothing) + label_smoothing / classes
     if weight is not None:
         share = share * weight
-    if hot is None or kept is None:
-        return share, float(_samples(logits.shape))
-    share = share * xp.expand_dims(kept, axis=-1)
-    return share, xp.sum(kept) if weight is None else xp.sum(hot * weight)
+    return (share if kept is None else share * kept), total
 
 
 def _one_hot(xp: Namespace, logits: Array, target: Array, ignore_index: int) -> tuple[Array, Array]:
-    """(..., C) with 1 at the target's class, nothing where it is ignored; and (...) with 1 where it counts."""
+    """(..., C) with 1 at the target's class, nothing where it is ignored; and (..., 1) with 1 where it counts."""
+    kept = xp.expand_dims(xp.astype(target != ignore_index, logits.dtype), axis=-1)
+    return xp.astype(one_hot(target, classes=logits.shape[-1]), logits.dtype) * kept, kept
+
+
+def _check_classes(xp: Namespace, logits: Array, target: Array, ignore_index: int) -> None:
     if tuple(target.shape) != tuple(logits.shape[:-1]):
         raise ValueError(
-            f"cross_entropy of logits of shape {tuple(logits.shape)} expects classes of shape "
-            f"{tuple(logits.shape[:-1])} or probabilities of the logits' shape; got {tuple(target.shape)}"
+            f"for logits of shape {tuple(logits.shape)}, classes have shape {tuple(logits.shape[:-1])}; "
+            f"got {tuple(target.shape)}"
         )
-    classes = logits.shape[-1]
-    kept = target != ignore_index
-    outside = xp.logical_and(kept, xp.logical_or(target < 0, target >= classes))
-    if bool(xp.any(outside)):
-        raise ValueError(f"cross_entropy found a class outside [0, {classes}) that is not ignore_index={ignore_index}")
-    columns = xp.arange(classes, dtype=target.dtype, device=target.device)
-    hot = xp.logical_and(xp.expand_dims(target, axis=-1) == columns, xp.expand_dims(kept, axis=-1))
-    return xp.astype(hot, logits.dtype), xp.astype(kept, logits.dtype)
-
-
-def _samples(shape: tuple[int, ...]) -> int:
-    count = 1
-    for n in shape[:-1]:
-        count *= n
-    return count
+    outside = xp.logical_or(target < 0, target >= logits.shape[-1])
+    if bool(xp.any(xp.logical_and(outside, target != ignore_index))):
+        raise ValueError(f"found a class outside [0, {logits.shape[-1]}) that is not ignore_index={ignore_index}")
 
 
 @op(
@@ -299,9 +292,10 @@ def nll_loss(
     input: (N, ..., C), as `log_softmax` gives. target: (N, ...) integer classes.
     weight, ignore_index, reduction and what is raised: as for `cross_entropy`.
     """
-    hot, kept = _one_hot(xp, input, target, ignore_index)
+    _check_classes(xp, input, target, ignore_index)
+    hot, _ = _one_hot(xp, input, target, ignore_index)
     share = hot if weight is None else hot * weight
-    losses = -xp.sum(share * input, axis=-1)
+    losses = -xp.sum(xp.where(share == 0, xp.zeros_like(share), share * input), axis=-1)
     return xp.sum(losses) / xp.sum(share) if reduction == "mean" else _reduce(xp, losses, reduction)
 
 

@@ -1,0 +1,5 @@
+"""The `pullback` command."""
+
+from .command import main
+
+__all__ = ["main"]

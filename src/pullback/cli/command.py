@@ -1,0 +1,173 @@
+"""The command line: what can be asked for, and how bad input ends."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+from .. import __version__
+from ..backends import BackendUnavailable
+
+__all__ = ["main"]
+
+_OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad")
+_SCHEDULES = ("one-cycle", "cosine", "step", "exponential", "plateau", "none")
+
+_EXAMPLES = """\
+examples:
+  pullback train digits                          the handwritten digits that come with pullback
+  pullback train flowers.csv --target species    a table of your own
+  pullback predict runs/digits-20260101-120000 new.csv
+  pullback info                                  versions, backends, devices
+"""
+
+
+class _Misspelt(Exception):
+    """Arguments that the parser does not take."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line, like every other."""
+
+    def error(self, message: str) -> NoReturn:
+        raise _Misspelt(f"{message.removeprefix('argument ')} (see {self.prog} --help)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the `pullback` command; returns its exit status.
+
+    argv: the arguments; by default those of the process.
+    0: done. 2: refused, with one line on stderr that says why. 130: interrupted.
+
+    >>> main(["train", "digits", "--epochs", "0"])
+    2
+    """
+    try:
+        arguments = _parser().parse_args(argv)
+        if arguments.command is None:
+            _parser().print_help()
+            return 0
+        run: Callable[[argparse.Namespace], int] = import_module(f".{arguments.command}", __package__).run
+        status = run(arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # The reader of our output has gone, as `head` does: nothing is wrong, and nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return _refuse("interrupted; nothing was written", 130)
+    except OSError as error:
+        return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except MemoryError as error:
+        return _refuse(f"there is not enough memory: {error}")
+    except (_Misspelt, ArithmeticError, BackendUnavailable, ValueError) as error:
+        return _refuse(str(error))
+
+
+def _refuse(message: str, status: int = 2) -> int:
+    print("pullback:", " ".join(message.split()), file=sys.stderr)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="pullback",
+        description="Train neural networks on digits or on a table of your own, on NumPy or on a GPU.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"pullback {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="command")
+    _add_train(commands)
+    _add_predict(commands)
+    commands.add_parser(
+        "info", help="show versions, backends, devices, BLAS and threads", allow_abbrev=False
+    )
+    return parser
+
+
+def _add_train(commands: Any) -> None:
+    parser = commands.add_parser(
+        "train",
+        help="train a network on digits, a CSV table or an .npz file",
+        description="Train a network, test it on rows it has not seen, and write all of it to a folder.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("data", metavar="DATA", help="'digits', a CSV file with a header line (may be .gz), or an .npz with X and y")
+    add("--target", metavar="COLUMN", help="the column to predict; an .npz file's is y")
+    add("--task", choices=("classification", "regression"), help="by default told from the target")
+    add("--drop", metavar="COLUMN", action="append", default=[], help="leave a column out; may be repeated")
+    add("--out", metavar="FOLDER", help="where the run goes; by default runs/NAME-TIME")
+    _add_backend(parser)
+    add("--epochs", type=_whole(1), metavar="N", help="passes over the training rows; by default by their number")
+    add("--batch-size", type=_whole(1), metavar="N", help="rows of one update; by default by their number")
+    add("--lr", type=_positive, metavar="RATE", help="learning rate; by default the optimizer's usual one")
+    add("--optimizer", choices=_OPTIMIZERS, default="adam", help="by default adam")
+    add("--schedule", choices=_SCHEDULES, default="one-cycle", help="of the learning rate; by default one-cycle")
+    add("--hidden", type=_sizes, metavar="SIZES", help="sizes of the hidden layers, as in 128,64; none for no layer")
+    add("--seed", type=_seed, default=0, metavar="N", help="of everything random; by default 0")
+    add("--restarts", type=_whole(1), default=1, metavar="K", help="train from K random starts and keep the best")
+    add("--quiet", action="store_true", help="no progress bar, and only the run's folder at the end")
+
+
+def _add_predict(commands: Any) -> None:
+    parser = commands.add_parser(
+        "predict",
+        help="apply a trained network to a new table",
+        description="Write a CSV with a prediction for each row, and for classes the probability of each.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("folder", metavar="RUN", help="the folder that `pullback train` wrote")
+    add("data", metavar="FILE", help="a table with the columns trained on (for digits and .npz: as many, in order)")
+    add("--out", metavar="FILE", help="where the CSV goes; by default to standard output")
+    _add_backend(parser)
+
+
+def _add_backend(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--backend", default="auto", metavar="NAME", help="numpy, cupy, ...; by default the best")
+    parser.add_argument("--device", metavar="NAME", help="such as cuda:1; by default the backend's own choice")
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"a whole number of {least} or more is expected, not {text!r}")
+        return value
+
+    return convert
+
+
+def _seed(text: str) -> int:
+    value = _whole(0)(text)
+    if value >= 1 << 64:
+        raise argparse.ArgumentTypeError(f"a whole number below 2**64 is expected, not {text!r}")
+    return value
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"a positive number is expected, not {text!r}")
+    return value
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    if text == "none":
+        return ()
+    try:
+        return tuple(_whole(1)(size) for size in text.split(","))
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"sizes are whole numbers as in 128,64, or none; not {text!r}") from None

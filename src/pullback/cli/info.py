@@ -1,0 +1,88 @@
+"""`pullback info`: what is installed, and what can be trained on."""
+
+import argparse
+import os
+import platform
+import re
+import warnings
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+
+from .. import __version__
+from ..backends import backends, open_backend
+from ..backends.host import host
+
+__all__ = ["run"]
+
+_PACKAGES = ("numpy", "array-api-compat", "safetensors", "tqdm")
+_OPTIONAL = ("cupy-cuda12x", "cupy-cuda13x", "numba", "matplotlib", "torch", "array-api-strict", "threadpoolctl")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print versions, backends with their devices, BLAS, threads and cores. Never fails."""
+    print(f"pullback {__version__}, Python {platform.python_version()}, {platform.platform()}\n")
+    _section("packages", {name: _version(name) for name in _PACKAGES})
+    _section("optional packages", {name: _version(name) for name in _OPTIONAL})
+    _section("backends", {name: _told(lambda name=name: _backend(name)) for name in backends()})  # type: ignore[misc]
+    _section("this machine", {"BLAS": _told(_blas), "threads": _told(_threads), "CPU cores": _told(_cores)})
+    return 0
+
+
+def _section(title: str, lines: dict[str, str]) -> None:
+    print(title)
+    for name, text in lines.items():
+        print(f"  {name:<18}{text}")
+    print()
+
+
+def _told(tell: Callable[[], str]) -> str:
+    """What a function tells; what went wrong, where it cannot."""
+    try:
+        return tell()
+    except Exception as error:
+        return f"unknown ({type(error).__name__}: {' '.join(str(error).split())})"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _backend(name: str) -> str:
+    usable, reason = backends()[name]
+    if not usable:
+        return f"not usable: {reason}"
+    namespace = open_backend(name).namespace
+    with warnings.catch_warnings(action="ignore"):
+        devices = [device for device in namespace.__array_namespace_info__().devices() if device is not None]
+    names = [re.sub(r".*Device\('(.*)'\)", r"\1", str(device)) for device in devices]
+    return f"usable on {', '.join(names)}"
+
+
+def _blas() -> str:
+    if find_spec("threadpoolctl") is not None:
+        from threadpoolctl import threadpool_info
+
+        pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+        if pools:
+            return ", ".join(f"{pool['internal_api']} {pool['version']}" for pool in pools)
+    built = host.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[index]
+    return f"{built['name']} {built['version']}"
+
+
+def _threads() -> str:
+    if find_spec("threadpoolctl") is not None:
+        from threadpoolctl import threadpool_info
+
+        return ", ".join(f"{pool['num_threads']} ({pool['internal_api']})" for pool in threadpool_info()) or "1"
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    limits = [f"{name}={os.environ[name]}" for name in names if name in os.environ]
+    return ", ".join(limits) or "as many as cores"
+
+
+def _cores() -> str:
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{allowed} of {os.cpu_count()}"

@@ -1,0 +1,80 @@
+"""Arrays that belong together, sample by sample."""
+
+from typing import Any
+
+from ..autodiff.tensor import Tensor
+from ..backends import Array, backend_of, find_backend_of
+from ..backends.host import host
+
+__all__ = ["ArrayDataset", "take_rows"]
+
+
+class ArrayDataset:
+    """Arrays whose first axes count the same samples: inputs and targets.
+
+    arrays: arrays of any backend or Tensors, kept where and as they are; or nested lists, which become host
+        arrays, of float32 or int64. A float64 array stays float64.
+    Raises ValueError when the first axes differ, TypeError for what holds no numbers.
+
+    >>> dataset = ArrayDataset([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [0, 1, 1])
+    >>> len(dataset), dataset[1]
+    (3, (array([3., 4.], dtype=float32), array(1)))
+    """
+
+    def __init__(self, *arrays: Any) -> None:
+        if not arrays:
+            raise ValueError("a data set needs at least one array")
+        self.arrays = tuple(_as_array(number, given) for number, given in enumerate(arrays))
+        shapes = [tuple(array.shape) for array in self.arrays]
+        if len({shape[0] for shape in shapes}) > 1:
+            given = ", ".join(map(str, shapes))
+            raise ValueError(
+                f"the arrays of a data set have first axes of one length; got the shapes {given}"
+            )
+
+    def __len__(self) -> int:
+        return int(self.arrays[0].shape[0])
+
+    def __getitem__(self, rows: Any) -> tuple[Any, ...]:
+        """Samples of each array: one for an integer, several for a slice or a sequence of integers."""
+        if isinstance(rows, slice):
+            return tuple(array[rows, ...] for array in self.arrays)
+        if hasattr(rows, "__index__") and getattr(rows, "ndim", 0) == 0:
+            number = int(rows)
+            if not -len(self) <= number < len(self):
+                raise IndexError(f"there is no sample {number} among {len(self)}")
+            return tuple(_one(array, number) for array in self.arrays)
+        return tuple(take_rows(array, host.asarray(rows)) for array in self.arrays)
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{tuple(a.shape)} {str(a.dtype).rpartition('.')[2]}" for a in self.arrays)
+        return f"ArrayDataset({parts})"
+
+
+def take_rows(array: Any, rows: Array) -> Any:
+    """The samples of an array at some places, given as a host array; they stay where the array lives."""
+    if isinstance(array, Tensor):
+        return Tensor(take_rows(array.array, rows))
+    owner = backend_of(array)
+    if owner.name != "numpy":
+        rows = owner.from_host(rows, device=owner.device_of(array))
+    return owner.namespace.take(array, rows, axis=0)
+
+
+def _as_array(number: int, given: Any) -> Any:
+    """What a data set keeps of the argument of that number."""
+    array = given
+    if not isinstance(given, Tensor) and find_backend_of(given) is None:
+        try:
+            array = host.asarray(given)
+        except ValueError as error:
+            raise TypeError(f"array {number} of the data set is no array of numbers: {error}") from error
+        if array.dtype == host.float64 and not hasattr(given, "dtype"):
+            array = array.astype(host.float32)
+    if getattr(array.dtype, "kind", "f") not in "biufc":
+        raise TypeError(f"array {number} of the data set holds {array.dtype}, not numbers")
+    if len(array.shape) == 0:
+        raise ValueError(
+            f"array {number} of the data set is a single number; the first axis counts the samples"
+        )
+    return array

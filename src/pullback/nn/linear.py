@@ -1,0 +1,80 @@
+"""Linear, the affine map; and Identity, the map that does nothing."""
+
+from math import sqrt
+from typing import Any
+
+from ..backends import Array
+from ..ops.creation import empty
+from ..ops.linear_algebra import linear
+from .init import kaiming_uniform_, uniform_
+from .module import Module, Parameter
+
+__all__ = ["Identity", "Linear"]
+
+
+class Linear(Module):
+    """The affine map x @ weight.T + bias.
+
+    in_features, out_features: the length of the last axis before and after.
+    bias: False leaves the bias out.
+    device, dtype: where and as what the parameters are made; by default on the current backend, float32.
+
+    weight, (out_features, in_features), and bias, (out_features,), start uniform in
+    [-1 / sqrt(in_features), 1 / sqrt(in_features)), as PyTorch's do.
+    Raises ValueError for a size below 0, and for an input whose last axis is not `in_features` long.
+
+    >>> import pullback as pb
+    >>> layer = Linear(64, 10)
+    >>> layer
+    Linear(in_features=64, out_features=10, bias=True)  # 650 parameters
+    >>> layer(pb.ones((32, 64))).shape
+    (32, 10)
+    """
+
+    weight: Parameter
+    bias: Parameter | None
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None
+    ) -> None:
+        super().__init__()
+        if in_features < 0 or out_features < 0:
+            raise ValueError(f"a layer's sizes are 0 or more; got Linear({in_features}, {out_features})")
+        self.in_features, self.out_features = in_features, out_features
+        self.weight = Parameter(empty((out_features, in_features), dtype=dtype, device=device))
+        self.register_parameter(
+            "bias", Parameter(empty(out_features, dtype=dtype, device=device)) if bias else None
+        )
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters anew, from the default generator."""
+        kaiming_uniform_(self.weight, a=sqrt(5))
+        if self.bias is not None:
+            bound = 1 / sqrt(self.in_features) if self.in_features else 0.0
+            uniform_(self.bias, -bound, bound)
+
+    def forward(self, x: Array) -> Array:
+        """x: (..., in_features). Returns (..., out_features)."""
+        if x.shape[-1:] != (self.in_features,):
+            raise ValueError(
+                f"Linear({self.extra_repr()}) takes (..., {self.in_features}); got shape {tuple(x.shape)}"
+            )
+        return linear(x, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        """The sizes, and whether there is a bias."""
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+        )
+
+
+class Identity(Module):
+    """Gives its input back: a placeholder. Takes any arguments and ignores them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+
+    def forward(self, x: Array) -> Array:
+        """x: anything. Returns it."""
+        return x

@@ -1,0 +1,97 @@
+"""Clipping: gradients held within bounds before a step, against the one batch that throws training off."""
+
+from collections.abc import Iterable
+from math import inf, isfinite
+
+from ..autodiff.tape import no_grad
+from ..autodiff.tensor import Tensor
+from ..backends import Array, backend_of
+from ..ops.creation import zeros
+from ..ops.data_types import astype, to_device
+from ..ops.elementwise import abs, clip, minimum, pow, sqrt
+from ..ops.manipulation import stack
+from ..ops.statistical import max, sum
+
+__all__ = ["clip_grad_norm_", "clip_grad_value_"]
+
+
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+) -> Tensor:
+    """Scale all gradients by one factor, so that their norm taken together is at most `max_norm`.
+
+    parameters: those without a gradient are passed over.
+    norm_type: p of the p-norm; `inf` is the largest absolute value.
+    error_if_nonfinite: when the norm is infinite or NaN, raise RuntimeError and leave the gradients alone.
+    Returns the norm before clipping, 0-d (Pascanu, Mikolov and Bengio, 2013).
+
+    >>> import pullback as pb
+    >>> w = pb.tensor([0.0, 0.0], requires_grad=True)
+    >>> w.grad = pb.tensor([3.0, 4.0])
+    >>> clip_grad_norm_([w], max_norm=1.0).item()
+    5.0
+    >>> [round(g, 4) for g in w.grad.tolist()]
+    [0.6, 0.8]
+    """
+    if not norm_type > 0:
+        raise ValueError(f"norm_type is positive, or inf; got {norm_type!r}")
+    found = _with_gradients(parameters)
+    if not found:
+        return zeros(())
+    with no_grad():
+        total = _together([_power(g, norm_type) for _, g in found], norm_type)
+        if error_if_nonfinite and not isfinite(total.item()):
+            raise RuntimeError(
+                f"the gradients' norm of order {norm_type} is {total.item()}, so they cannot be clipped; "
+                "lower the learning rate, or pass error_if_nonfinite=False to go on with them as they are"
+            )
+        factor = minimum(max_norm / (total + 1e-6), 1.0)
+        for p, g in found:
+            p.grad = g * _like(factor, g)
+    return total
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+    """Hold every element of the gradients in [-clip_value, clip_value].
+
+    >>> import pullback as pb
+    >>> w = pb.tensor([0.0, 0.0], requires_grad=True)
+    >>> w.grad = pb.tensor([3.0, -0.5])
+    >>> clip_grad_value_(w, 1.0)
+    >>> w.grad
+    Tensor([ 1. , -0.5], dtype=float32)
+    """
+    with no_grad():
+        for p, g in _with_gradients(parameters):
+            p.grad = clip(g, -clip_value, clip_value)
+
+
+def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    every = [parameters] if isinstance(parameters, Tensor) else parameters
+    return [(p, p.grad.detach()) for p in every if p.grad is not None]
+
+
+def _power(g: Tensor, p: float) -> Array:
+    """The p-norm of one gradient, to the power p."""
+    if p == inf:
+        return max(abs(g)) if g.size else sum(g)
+    return sum(g * g) if p == 2 else sum(pow(abs(g), p))
+
+
+def _together(powers: list[Tensor], p: float) -> Array:
+    """The p-norm of all gradients, where the first one lives."""
+    every = stack([_like(power, powers[0]) for power in powers])
+    if p == inf:
+        return max(every)
+    return sqrt(sum(every)) if p == 2 else pow(sum(every), 1 / p)
+
+
+def _like(x: Tensor, other: Tensor) -> Tensor:
+    """One number in the dtype and the place of another Tensor; itself where that is so already."""
+    owner, there = backend_of(x.array), backend_of(other.array)
+    if owner is not there or owner.device_of(x.array) != there.device_of(other.array):
+        x = to_device(x, other.device, backend=there.name)
+    return x if x.array.dtype == other.array.dtype else astype(x, other.dtype)

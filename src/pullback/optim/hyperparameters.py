@@ -1,0 +1,48 @@
+"""What hyperparameters may be: one check for every optimizer."""
+
+from collections.abc import Callable, Mapping
+from math import inf
+from typing import Any
+
+__all__ = ["check_hyperparameters"]
+
+
+def _at_least_zero(value: Any) -> bool:
+    return bool(0 <= value < inf)
+
+
+def _share(value: Any) -> bool:
+    return bool(0 <= value < 1)
+
+
+_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(
+        ("lr", "lr_decay", "eps", "weight_decay", "momentum", "initial_accumulator_value"),
+        (_at_least_zero, "a finite number of at least 0"),
+    ),
+    "alpha": (lambda value: bool(0 <= value <= 1), "a number from 0 to 1"),
+    "betas": (lambda pair: len(pair) == 2 and all(map(_share, pair)), "two numbers in [0, 1)"),
+    "dampening": (lambda value: bool(-inf < value < inf), "a finite number"),
+}
+
+
+def check_hyperparameters(optimizer: str, group: Mapping[str, Any]) -> None:
+    """Raises ValueError, naming the optimizer, for a hyperparameter of a group that makes no sense.
+
+    >>> check_hyperparameters("SGD", {"lr": -0.1})
+    Traceback (most recent call last):
+    ValueError: SGD expects lr to be a finite number of at least 0; got -0.1
+    """
+    for name, (allows, description) in _RULES.items():
+        if name in group:
+            try:
+                good = allows(group[name])
+            except TypeError:
+                good = False
+            if not good:
+                raise ValueError(f"{optimizer} expects {name} to be {description}; got {group[name]!r}")
+    if group.get("nesterov") and (not group["momentum"] or group["dampening"]):
+        raise ValueError(
+            f"{optimizer} with nesterov=True expects a momentum above 0 and no dampening; "
+            f"got momentum={group['momentum']!r}, dampening={group['dampening']!r}"
+        )

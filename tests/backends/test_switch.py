@@ -1,0 +1,248 @@
+"""The switch: which backend makes new arrays, here, in other threads and tasks, and by the environment."""
+
+import asyncio
+import logging
+import os
+import re
+import subprocess
+import sys
+import threading
+
+import pytest
+
+import pullback as pb
+
+
+@pytest.fixture(autouse=True)
+def on_numpy():
+    """Whatever the suite runs on, these tests start on NumPy and leave the switch as it was."""
+    with pb.use("numpy"):
+        yield
+
+
+def run_python(code, **environment):
+    """What a new process prints, and its complaints; with no backend chosen but by `environment`."""
+    clean = {name: value for name, value in os.environ.items() if name != "PULLBACK_BACKEND"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=clean | environment, capture_output=True, text=True, timeout=60
+    )
+    return done.stdout.strip(), done.stderr.strip()
+
+
+def test_a_call_holds_from_here_on():
+    pb.use("array_api_strict")
+    assert pb.backend().name == "array_api_strict"
+    assert type(pb.zeros(2).array).__module__.startswith("array_api_strict")
+
+
+def test_a_block_ends_and_the_former_choice_is_back():
+    with pb.use("array_api_strict", "device1") as inside:
+        assert inside is pb.backend()
+        assert (inside.name, inside.device_name(inside.device)) == ("array_api_strict", "device1")
+        with pb.use("numpy"):
+            assert pb.backend().name == "numpy"
+        assert pb.backend() is inside
+    assert pb.backend().name == "numpy"
+
+
+def test_a_block_undoes_the_calls_inside_it_and_survives_an_error():
+    with pytest.raises(ZeroDivisionError), pb.use("array_api_strict"):
+        print(pb.use("array_api_strict", "device2"), 1 / 0)
+    assert pb.backend().name == "numpy"
+
+
+def test_a_refused_choice_changes_nothing():
+    with pytest.raises(ValueError, match="there is no backend 'numpi'; choose one of numpy, cupy"):
+        pb.use("numpi")
+    with pytest.raises(ValueError, match="'cpu'; got 'cuda:0'"):
+        pb.use("numpy", "cuda:0")
+    assert pb.backend().name == "numpy"
+
+
+def test_the_current_backend_never_moves_an_array():
+    x = pb.asarray([1.0, 2.0])
+    with pb.use("array_api_strict"):
+        assert type(pb.exp(x).array) is type(x.array)
+        assert type(pb.zeros_like(x).array) is type(x.array)
+
+
+def test_threads_do_not_disturb_one_another():
+    chosen, seen = threading.Barrier(3, timeout=10), {}
+
+    def work(device):
+        pb.use("array_api_strict", device)
+        chosen.wait()
+        seen[device] = pb.backend().device_name(pb.ones(1).device)
+
+    threads = [threading.Thread(target=work, args=(device,)) for device in ("device1", "device2")]
+    for thread in threads:
+        thread.start()
+    chosen.wait()
+    here = pb.backend().name
+    for thread in threads:
+        thread.join()
+    assert seen == {"device1": "device1", "device2": "device2"}
+    assert here == pb.backend().name == "numpy"
+
+
+def test_tasks_do_not_disturb_one_another():
+    async def work(device):
+        with pb.use("array_api_strict", device):
+            await asyncio.sleep(0.01)
+            return pb.backend().device_name(pb.ones(1).device)
+
+    async def main():
+        both = await asyncio.gather(work("device1"), work("device2"))
+        return both, pb.backend().name
+
+    assert asyncio.run(main()) == (["device1", "device2"], "numpy")
+
+
+def test_auto_says_in_one_line_what_it_took(caplog):
+    with caplog.at_level(logging.INFO, logger="pullback"), pb.use("auto"):
+        taken = pb.backend().name
+    assert len(caplog.records) == 1
+    assert taken in caplog.records[0].getMessage()
+    assert taken == ("cupy" if pb.backends()["cupy"].usable else "numpy")
+
+
+def test_auto_with_the_cpu_is_numpy(caplog):
+    with caplog.at_level(logging.INFO, logger="pullback"), pb.use("auto", "cpu"):
+        assert pb.backend().name == "numpy"
+    assert "the CPU was asked for" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("variable", "printed"),
+    [
+        (None, "numpy cpu"),
+        ("", "numpy cpu"),
+        ("numpy", "numpy cpu"),
+        ("array_api_strict", "array_api_strict CPU_DEVICE"),
+        ("array_api_strict:device1", "array_api_strict device1"),
+    ],
+)
+def test_the_environment_names_the_backend(variable, printed):
+    code = "import pullback as pb; b = pb.backend(); print(b.name, b.device_name(pb.zeros(1).device))"
+    assert run_python(code, **({} if variable is None else {"PULLBACK_BACKEND": variable})) == (printed, "")
+
+
+def test_a_call_outranks_the_environment():
+    code = "import pullback as pb; pb.use('numpy'); print(pb.backend().name)"
+    assert run_python(code, PULLBACK_BACKEND="array_api_strict") == ("numpy", "")
+
+
+def test_a_wrong_environment_is_named_with_its_value():
+    _, complaint = run_python("import pullback as pb; pb.zeros(1)", PULLBACK_BACKEND="torhc")
+    assert complaint.endswith(
+        "ValueError: PULLBACK_BACKEND=torhc: there is no backend 'torhc'; "
+        "choose one of numpy, cupy, array_api_strict, torch, or 'auto'"
+    )
+
+
+def test_threads_take_the_environment_s_choice_and_log_it_once():
+    code = (
+        "import logging, threading, pullback as pb; logging.basicConfig(level=logging.INFO)\n"
+        "for _ in range(3):\n"
+        "    thread = threading.Thread(target=pb.zeros, args=(1,)); thread.start(); thread.join()\n"
+        "print(pb.backend().name)"
+    )
+    printed, logged = run_python(code, PULLBACK_BACKEND="auto")
+    assert printed in ("numpy", "cupy")
+    assert logged.count("backend auto") == 1
+
+
+@pytest.fixture
+def fake_cupy(tmp_path):
+    """A path on which `import cupy` finds a module with this text."""
+
+    def write(text):
+        (tmp_path / "cupy").mkdir()
+        (tmp_path / "cupy" / "__init__.py").write_text(text)
+        return os.pathsep.join([str(tmp_path), *sys.path])
+
+    return write
+
+
+NO_DEVICE = """
+class cuda:
+    is_available = staticmethod(lambda: False)
+"""
+BROKEN = "raise ImportError('libcublas.so.13: cannot open shared object file\\nand more')"
+TWO_DEVICES = """
+class cuda:
+    class Device:
+        def __init__(self, id=0):
+            self.id = id
+    class runtime:
+        getDeviceCount = staticmethod(lambda: 2)
+    is_available = staticmethod(lambda: True)
+"""
+
+
+REASONS = {
+    NO_DEVICE: "the driver found no CUDA device; check that `nvidia-smi` lists one",
+    BROKEN: "importing it failed (libcublas.so.13: cannot open shared object file)",
+}
+
+
+@pytest.mark.parametrize("module", REASONS, ids=["no device", "broken"])
+def test_cupy_that_cannot_be_used_says_why(fake_cupy, module):
+    path, reason = fake_cupy(module), f"cupy is installed, but {REASONS[module]}"
+    printed, _ = run_python("import pullback as pb; print(pb.backends()['cupy'])", PYTHONPATH=path)
+    assert printed.startswith("Availability(usable=False, reason=")
+    assert reason in printed
+    _, complaint = run_python("import pullback as pb; pb.use('cupy')", PYTHONPATH=path)
+    assert f"BackendUnavailable: the cupy backend cannot be used here: {reason}" in complaint
+    code = "import logging, pullback as pb; logging.basicConfig(level=logging.INFO); pb.use('auto')"
+    assert f"backend auto: numpy ({reason}" in run_python(code, PYTHONPATH=path)[1]
+
+
+def test_cupy_that_is_not_installed_says_how_to_install_it():
+    code = "import sys; sys.modules['cupy'] = None; import pullback as pb; pb.use('cupy')"
+    _, complaint = run_python(code)
+    last = complaint.splitlines()[-1]
+    assert "BackendUnavailable: the cupy backend cannot be used here: cupy is not installed" in last
+    assert "pip install 'pullback[cuda13]'" in last
+
+
+def test_auto_takes_cupy_where_a_gpu_answers(fake_cupy):
+    path = fake_cupy(TWO_DEVICES)
+    code = (
+        "import logging, pullback as pb; logging.basicConfig(level=logging.INFO)\n"
+        "print(pb.use('auto').backend.name, pb.use('auto', 'cuda:1'))"
+    )
+    printed, logged = run_python(code, PYTHONPATH=path)
+    assert printed == "cupy <pullback backend cupy on cuda:1>"
+    assert "backend auto: <pullback backend cupy on its default device>" in logged
+
+
+@pytest.mark.parametrize("written", ["cuda:1", "1", 1])
+def test_a_cuda_device_is_named_as_the_field_does(fake_cupy, written):
+    code = f"import pullback as pb; b = pb.use('cupy', {written!r}).backend; print(b.device_name(b.device))"
+    assert run_python(code, PYTHONPATH=fake_cupy(TWO_DEVICES)) == ("cuda:1", "")
+
+
+@pytest.mark.parametrize(
+    ("written", "complaint"),
+    [
+        ("gpu", "a CUDA device is written 'cuda:0' or 0; got 'gpu'"),
+        ("cuda:-1", "a CUDA device is written 'cuda:0' or 0; got 'cuda:-1'"),
+        ("cuda:2", "there is no device 'cuda:2'; the driver found 2, the last 'cuda:1'"),
+    ],
+)
+def test_a_cuda_device_there_is_not_is_refused(fake_cupy, written, complaint):
+    code = f"import pullback as pb; pb.use('cupy', {written!r})"
+    assert run_python(code, PYTHONPATH=fake_cupy(TWO_DEVICES))[1].endswith(f"ValueError: {complaint}")
+
+
+def test_every_backend_that_cannot_be_used_has_a_mend():
+    for name, (usable, reason) in pb.backends().items():
+        assert usable == (reason == ""), name
+        assert usable or re.search("pip install|nvidia-smi|reinstall", reason), reason
+
+
+def test_a_backend_shows_its_name_and_device():
+    assert repr(pb.use("numpy")) == "<pullback backend numpy on cpu>"
+    assert repr(pb.use("array_api_strict", "device1")) == "<pullback backend array_api_strict on device1>"
+    assert repr(pb.use("array_api_strict")) == "<pullback backend array_api_strict on its default device>"

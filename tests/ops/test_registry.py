@@ -1,0 +1,221 @@
+"""Every op there is, on every backend that is tested: what a new op gets without a test of its own."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pullback as pb
+from pullback.autodiff.op import Op, registry
+from pullback.autodiff.tree import flatten, tree_map
+from pullback.backends import Backend, backend_of, find_backend_of, numpy_kernels, open_backend
+
+CASES = [
+    pytest.param(op, example, id=f"{op.name}-{number}")
+    for op in registry.values()
+    for number, example in enumerate(op.examples)
+]
+DIFFERENTIABLE = [case for case in CASES if case.values[0].differentiable]
+
+
+def draw(example: Any, backend: Backend, dtype: str = "float64") -> list[Any]:
+    """The example's inputs as arrays of the backend, where it makes new ones."""
+
+    def place(x: Any) -> Any:
+        if not isinstance(x, np.ndarray):
+            return x
+        return backend.from_host(x.astype(dtype) if x.dtype.kind == "f" else x)
+
+    return [place(x) for x in example.draw()]
+
+
+def differentiable_inputs(op: Op[..., Any], example: Any, inputs: list[Any]) -> list[int]:
+    """The inputs that the op has a gradient for."""
+    covered = {name for rule in op.rules for name in rule.arguments} or set(op.inputs)
+    names = [op.inputs[min(i, len(op.inputs) - 1)] for i in range(len(inputs))]
+    return [
+        i
+        for i, (x, name) in enumerate(zip(inputs, names, strict=True))
+        if name in covered
+        and find_backend_of(x) is not None
+        and "float" in str(x.dtype)
+        and example.inputs[i].differentiable
+    ]
+
+
+def to_host(y: Any) -> list[np.ndarray]:
+    return [np.asarray(backend_of(a).to_host(a)) for a in flatten(y)[0]]
+
+
+def test_every_op_has_examples() -> None:
+    assert [op.name for op in registry.values() if not op.examples and op.name != "alias"] == []
+
+
+@pytest.mark.parametrize(("op", "example"), CASES)
+def test_forward_is_the_same_on_every_backend(op: Op[..., Any], example: Any, place: Backend) -> None:
+    inputs = draw(example, place)
+    result = op(*inputs, **example.metadata)
+    reference = op.function(
+        open_backend("numpy").namespace, *example.draw(), **example.metadata
+    )
+    for array in flatten(result)[0]:
+        assert backend_of(array) is backend_of(next(x for x in inputs if find_backend_of(x)))
+        assert place.several_devices is False or backend_of(array).device_of(array) == place.device
+    for got, expected in zip(to_host(result), flatten(reference)[0], strict=True):
+        assert got.shape == np.shape(expected)
+        np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("op", "example"), CASES)
+def test_tensors_in_give_tensors_out(op: Op[..., Any], example: Any, place: Backend) -> None:
+    inputs = draw(example, place)
+    wrapped = [pb.Tensor(x) if find_backend_of(x) is not None else x for x in inputs]
+    for got, expected in zip(
+        flatten(op(*wrapped, **example.metadata))[0], flatten(op(*inputs, **example.metadata))[0], strict=True
+    ):
+        assert isinstance(got, pb.Tensor)
+        assert not got.requires_grad
+        np.testing.assert_array_equal(got.numpy(), to_host(expected)[0])
+
+
+@pytest.mark.parametrize(("op", "example"), DIFFERENTIABLE)
+def test_derivatives_of_first_and_second_order(op: Op[..., Any], example: Any, place: Backend) -> None:
+    inputs = draw(example, place)
+    chosen = differentiable_inputs(op, example, inputs)
+    if not chosen:
+        pytest.skip("no floating input in this example")
+
+    def of_chosen(*values: Any) -> Any:
+        full = list(inputs)
+        for i, value in zip(chosen, values, strict=True):
+            full[i] = value
+        return op(*full, **example.metadata)
+
+    pb.check_grads(of_chosen, [inputs[i] for i in chosen], order=2)
+
+
+@pytest.mark.parametrize(("op", "example"), DIFFERENTIABLE)
+def test_gradients_keep_dtype_shape_and_device(op: Op[..., Any], example: Any, place: Backend) -> None:
+    inputs = draw(example, place, "float32")
+    chosen = differentiable_inputs(op, example, inputs)
+    variables = [
+        pb.Tensor(x).requires_grad_(i in chosen) if find_backend_of(x) is not None else x
+        for i, x in enumerate(inputs)
+    ]
+    outputs = [y for y in flatten(op(*variables, **example.metadata))[0] if y.requires_grad]
+    for y in outputs:
+        y.backward(pb.ones_like(y.detach()), retain_graph=True)
+    for i in chosen:
+        grad = variables[i].grad
+        assert grad is not None
+        assert (grad.dtype, grad.shape, grad.device) == (pb.float32, variables[i].shape, variables[i].device)
+        assert backend_of(grad.array) is backend_of(inputs[i])
+
+
+@pytest.mark.parametrize(("op", "example"), DIFFERENTIABLE)
+def test_what_needs_no_gradient_is_not_pulled(op: Op[..., Any], example: Any) -> None:
+    numpy = open_backend("numpy")
+    inputs = draw(example, numpy)
+    chosen = differentiable_inputs(op, example, inputs)
+    for only in chosen:
+        variables = [pb.Tensor(x).requires_grad_(i == only) if find_backend_of(x) else x for i, x in enumerate(inputs)]
+        for y in flatten(op(*variables, **example.metadata))[0]:
+            if y.requires_grad:
+                y.backward(pb.ones_like(y.detach()), retain_graph=True)
+        assert all(
+            (x.grad is not None) == (i == only) for i, x in enumerate(variables) if isinstance(x, pb.Tensor)
+        )
+
+
+KERNELS = [
+    pytest.param(op, rule, example, id=f"{name}-{number}")
+    for op in registry.values()
+    for rule in (None, *op.rules)
+    if (name := op.name if rule is None else rule.name) in numpy_kernels.kernels
+    for number, example in enumerate(op.examples)
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("op", "rule", "example"), KERNELS)
+def test_kernels_agree_with_the_reference(op: Op[..., Any], rule: Any, example: Any, dtype: str) -> None:
+    numpy = open_backend("numpy")
+    inputs = draw(example, numpy, dtype)
+    function = op if rule is None else rule
+    kernel = numpy_kernels.kernels[function.name]
+    if rule is None:
+        arguments, metadata = inputs, example.metadata
+    else:
+        arguments, metadata = as_the_rule_sees_them(op, rule, example, inputs)
+    expected = function.function(numpy.namespace, *arguments, **metadata)
+    got = kernel(*arguments, **metadata)
+    if got is NotImplemented:
+        pytest.skip("the kernel leaves this call to the reference")
+    tolerance = 2e-5 if dtype == "float32" else 1e-12
+    for a, b in zip(map(np.asarray, flatten(got)[0]), map(np.asarray, flatten(expected)[0]), strict=True):
+        if rule is not None:  # the engine sums what was broadcast, so a kernel may do so itself
+            b = b.sum(axis=tuple(range(b.ndim - a.ndim)), dtype=b.dtype)
+        assert (a.dtype, a.shape) == (b.dtype, b.shape)
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+def as_the_rule_sees_them(
+    op: Op[..., Any], rule: Any, example: Any, inputs: list[Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    """A rule's arguments: a drawn gradient, and what it saves of the example's inputs and output."""
+    metadata = {**op.defaults, **example.metadata}
+    full = [*inputs, *[None] * (len(op.inputs) - len(inputs))]
+    y = op(*inputs, **example.metadata)
+    values = dict(zip(op.inputs, full, strict=True)) | {"y": y}
+    values |= {f"{name}_shape": x.shape for name, x in zip(op.inputs, full, strict=True) if hasattr(x, "shape")}
+    g = np.asarray(np.random.default_rng(7).standard_normal(y.shape), dtype=y.dtype)
+    return [g, *(values[name] for name in rule.saves)], {name: metadata[name] for name in rule.metadata}
+
+
+RULES = [
+    pytest.param(op, rule, id=rule.name) for op in registry.values() for rule in op.rules if op.name != "alias"
+]
+
+
+@pytest.fixture
+def reference_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """NumPy without its kernels, so that the ops' own lines run."""
+    numpy = open_backend("numpy")
+    monkeypatch.setattr(type(numpy), "kernels", {})
+    monkeypatch.setattr(numpy, "implementations", {})
+    for op in registry.values():
+        monkeypatch.setattr(op, "_runs", {})
+    return
+
+
+@pytest.mark.usefixtures("reference_only")
+@pytest.mark.parametrize(("op", "rule"), RULES)
+def test_a_vjp_that_is_off_by_a_thousandth_is_caught(op: Op[..., Any], rule: Any, monkeypatch: Any) -> None:
+    right = rule.function
+
+    def wrong(*arguments: Any, **metadata: Any) -> Any:
+        return tree_map(lambda piece: piece * 1.001, right(*arguments, **metadata))
+
+    monkeypatch.setattr(rule, "function", wrong)
+    numpy = open_backend("numpy")
+    caught = 0
+    for example in op.examples:
+        inputs = draw(example, numpy)
+        chosen = [
+            i
+            for i in differentiable_inputs(op, example, inputs)
+            if op.inputs[min(i, len(op.inputs) - 1)] in rule.arguments
+        ]
+        for i in chosen:
+            try:
+                pb.check_grads(
+                    lambda x, i=i, inputs=inputs, example=example: op(
+                        *inputs[:i], x, *inputs[i + 1 :], **example.metadata
+                    ),
+                    [inputs[i]],
+                    order=1,
+                )
+            except AssertionError:
+                caught += 1
+    assert caught > 0, f"no example of {op.name} notices a wrong {rule.name}"

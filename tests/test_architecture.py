@@ -1,0 +1,146 @@
+"""The floors, and what else holds for every file."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "src" / "pullback"
+FLOORS = (
+    "backends", "autodiff", "ops", "compile", "nn", "optim", "data", "train", "distributed", "interop", "cli",
+)  # fmt: skip
+"""Each folder imports only those before it."""
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+ROOMS = [path for path in FILES if path.parent != PACKAGE]
+TEXTS = sorted(
+    path
+    for pattern in (
+        "src/**/*.py",
+        "src/**/*.md",
+        "tests/**/*.py",
+        "examples/**/*.py",
+        "benchmarks/**/*.py",
+        "ci/*",
+        "*.md",
+    )
+    for path in ROOT.glob(pattern)
+    if path.is_file() and path != Path(__file__)
+)
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def each(paths: list[Path]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("path", paths, ids=name_of)
+
+
+def imported(path: Path) -> Iterator[tuple[int, str]]:
+    """The line and the absolute name of everything a file imports, inside functions and by `import_module` too."""
+    package = ["pullback", *path.relative_to(PACKAGE).parent.parts]
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = package[: len(package) + 1 - node.level] if node.level else []
+            source = ".".join([*start, *([node.module] if node.module else [])])
+            yield from ((node.lineno, f"{source}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called in ("import_module", "__import__"):
+                yield node.lineno, str(node.args[0].value)
+
+
+def floor_of_the_package() -> int:
+    """How high the package itself reaches: it hands on names of rooms up to this one."""
+    names = [name.split(".") for _, name in imported(PACKAGE / "__init__.py")]
+    return max(FLOORS.index(parts[1]) for parts in names if parts[0] == "pullback" and parts[1] in FLOORS)
+
+
+def test_every_folder_has_its_floor():
+    assert {path.relative_to(PACKAGE).parts[0] for path in ROOMS} <= set(FLOORS)
+
+
+@each(ROOMS)
+def test_a_folder_imports_only_those_above_it(path):
+    own = FLOORS.index(path.relative_to(PACKAGE).parts[0])
+    for line, name in imported(path):
+        package, _, rest = name.partition(".")
+        if package == "pullback":
+            room = rest.partition(".")[0]
+            floor = FLOORS.index(room) if room in FLOORS else floor_of_the_package()
+            allowed = floor <= own if room in FLOORS else floor < own
+            assert allowed, f"{name_of(path)}:{line} imports {name}, which lies below {FLOORS[own]}"
+
+
+@each([path for path in FILES if "backends" not in path.parts])
+def test_only_backends_imports_array_libraries_by_name(path):
+    for line, name in imported(path):
+        library = name.partition(".")[0]
+        assert library not in ("numpy", "cupy", "array_api_compat"), (
+            f"{name_of(path)}:{line} imports {name}; take host arrays from pullback.backends.host"
+        )
+
+
+@each([path for path in ROOMS if "ops" in path.parts or "nn" in path.parts])
+def test_every_matrix_product_goes_through_one_entry(path):
+    tree = ast.parse(path.read_text("utf-8"))
+    entry: set[ast.AST] = set()
+    if path == PACKAGE / "ops" / "linear_algebra.py":
+        (matmul,) = (
+            node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "matmul"
+        )
+        entry = set(ast.walk(matmul))
+        assert any(isinstance(node, ast.Attribute) and node.attr == "matmul" for node in entry)
+    for node in set(ast.walk(tree)) - entry:
+        where = f"{name_of(path)}:{getattr(node, 'lineno', 0)}"
+        assert not isinstance(node, ast.MatMult), (
+            f"{name_of(path)} uses @; call matmul of ops/linear_algebra.py"
+        )
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in ("xp", "host")
+        ):
+            products = ("matmul", "dot", "vdot", "inner", "outer", "tensordot", "vecdot", "einsum", "linalg")
+            assert node.attr not in products, f"{where} uses {node.value.id}.{node.attr}; call matmul"
+
+
+def test_the_engine_stays_small():
+    engine = [PACKAGE / "autodiff" / f"{name}.py" for name in ("op", "rule", "tensor", "tape", "transforms")]
+    lines = {path.name: len(path.read_text("utf-8").splitlines()) for path in engine}
+    assert sum(lines.values()) < 800, lines
+
+
+@each(FILES)
+def test_a_file_holds_one_idea(path):
+    assert len(path.read_text("utf-8").splitlines()) <= 500
+    assert not re.fullmatch(r"_?(utils?|helpers?|common|misc|base\d?|stuff|tools)", path.stem), (
+        "a file is named after the idea that lives in it"
+    )
+
+
+@each([path for path in ROOMS if path.name == "__init__.py"])
+def test_an_init_hands_names_on_and_does_nothing_else(path):
+    for node in ast.parse(path.read_text("utf-8")).body:
+        assert not isinstance(node, (ast.FunctionDef, ast.ClassDef)) or node.name in (
+            "__getattr__",
+            "__dir__",
+        )
+
+
+@each(TEXTS)
+def test_texts_speak_of_nothing_outside_the_project(path):
+    text = path.read_text("utf-8")
+    for banned in (
+        r"(?<![\w.])/(?:home|root|work|opt|mnt)/\w",
+        r"\b(?:TODO|FIXME|XXX)\b",
+        r"(?i)\bissues? #?\d",
+    ):
+        found = re.search(banned, text)
+        assert found is None, f"{name_of(path)} says {found.group()!r}"
