@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import pullback as pb
-from pullback.backends import backend_of
+from pullback.backends import backend_of, open_backend
 
 parity = pytest.mark.parity
 PLACES = [
@@ -19,7 +19,7 @@ PLACES = [
 
 
 @pytest.fixture(params=PLACES)
-def place(request):
+def library(request):
     """A backend that is in use for the test."""
     name, device = request.param
     if name == "torch":
@@ -40,64 +40,63 @@ def numpy_gradient(w, x):
 W, X = np.linspace(-1, 1, 6).reshape(3, 2), np.linspace(-2, 2, 12).reshape(4, 3)
 
 
-def test_training_arithmetic_stays_in_its_library_and_place(place):
+def test_training_arithmetic_stays_in_its_library_and_place(library):
     w, x = pb.tensor(W, dtype="float32", requires_grad=True), pb.tensor(X, dtype="float32")
     loss(w, x).backward()
     where = [(backend_of(t.array).name, t.device, t.dtype) for t in (w, w.grad)]
     expected_device = pb.zeros(1).device
-    assert where == [(place.name, expected_device, pb.float32)] * 2
+    assert where == [(library.name, expected_device, pb.float32)] * 2
     np.testing.assert_allclose(w.grad.numpy(), numpy_gradient(W, X), rtol=1e-5)
 
 
-def test_second_derivatives_agree_with_numpys(place):
+def test_second_derivatives_agree_with_numpys(library):
     vector = np.linspace(1, 2, 6).reshape(3, 2)
-    here = [place.from_host(a) for a in (W, vector, X)]
+    here = [library.from_host(a) for a in (W, vector, X)]
     _, (product,) = pb.hvp(lambda w: loss(w, here[2]), [here[0]], [here[1]])
     _, (expected,) = pb.hvp(lambda w: loss(w, X), [W], [vector])
-    np.testing.assert_allclose(place.to_host(product), expected, rtol=1e-12)
+    np.testing.assert_allclose(library.to_host(product), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (2, 3), (0, 3)])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool"])
-def test_host_arrays_make_the_round_trip(place, shape, dtype):
+def test_host_arrays_make_the_round_trip(library, shape, dtype):
     values = np.arange(np.prod(shape, dtype=int)).reshape(shape).astype(dtype)
-    there = place.from_host(values)
-    back = place.to_host(there)
+    there = library.from_host(values)
+    back = library.to_host(there)
     assert (tuple(there.shape), back.dtype) == (shape, values.dtype)
     np.testing.assert_array_equal(back, values)
 
 
-def test_strided_host_arrays_make_the_round_trip(place):
+def test_strided_host_arrays_make_the_round_trip(library):
     values = np.arange(12.0).reshape(3, 4)
     for view in (values.T, values[::-1, ::2]):
-        np.testing.assert_array_equal(place.to_host(place.from_host(view)), view)
+        np.testing.assert_array_equal(library.to_host(library.from_host(view)), view)
 
 
-def test_an_array_of_the_library_is_copied_to_the_chosen_device(place):
-    elsewhere = place.namespace.asarray([1.0, 2.0])
+def test_an_array_of_the_library_is_copied_to_the_chosen_device(library):
+    elsewhere = library.namespace.asarray([1.0, 2.0])
     made = pb.tensor(elsewhere)
     assert made.device == pb.zeros(1).device
     made[0] = 5.0
     assert float(elsewhere[0]) == 1.0
 
 
-def test_moving_between_libraries_carries_the_gradient_back(place):
+def test_moving_between_libraries_carries_the_gradient_back(library):
     w = pb.tensor(W, requires_grad=True)
     moved = pb.to_device(w, "cpu", backend="numpy")
     (moved * moved).sum().backward()
     assert backend_of(moved.array).name == "numpy"
-    assert (backend_of(w.grad.array).name, w.grad.device) == (place.name, w.device)
+    assert (backend_of(w.grad.array).name, w.grad.device) == (library.name, w.device)
     np.testing.assert_allclose(w.grad.numpy(), 2 * W)
 
 
-def test_a_scalar_moves_and_stays_a_scalar(place):
+def test_a_scalar_moves_and_stays_a_scalar(library):
     x = pb.asarray(np.asarray(2.5))
-    assert pb.to_device(x, None, backend=place.name).shape == ()
+    assert pb.to_device(x, None, backend=library.name).shape == ()
 
 
 def test_devices_of_the_strict_namespace_are_told_apart():
-    first, second = (pb.use("array_api_strict", name).backend for name in ("device1", "device2"))
-    pb.use("numpy")
+    first, second = (open_backend("array_api_strict", name) for name in ("device1", "device2"))
     x = first.asarray([1.0])
     moved = pb.to_device(x, "device2")
     assert first.device_of(moved) == second.device
@@ -177,7 +176,7 @@ def make_library():
         if not name.startswith("_"):
             found = getattr(np, name)
             setattr(library, name, lift(found) if callable(found) and not isinstance(found, type) else found)
-    devices = types.SimpleNamespace(devices=lambda: ["here"])
+    devices = types.SimpleNamespace(devices=lambda: ["here"], default_device=lambda: "here")
     library.__array_namespace_info__ = lambda: devices
     return library
 

@@ -56,9 +56,7 @@ def test_every_op_has_examples() -> None:
 def test_forward_is_the_same_on_every_backend(op: Op[..., Any], example: Any, place: Backend) -> None:
     inputs = draw(example, place)
     result = op(*inputs, **example.metadata)
-    reference = op.function(
-        open_backend("numpy").namespace, *example.draw(), **example.metadata
-    )
+    reference = op.function(open_backend("numpy").namespace, *example.draw(), **example.metadata)
     for array in flatten(result)[0]:
         assert backend_of(array) is backend_of(next(x for x in inputs if find_backend_of(x)))
         assert place.several_devices is False or backend_of(array).device_of(array) == place.device
@@ -100,8 +98,7 @@ def test_gradients_keep_dtype_shape_and_device(op: Op[..., Any], example: Any, p
     inputs = draw(example, place, "float32")
     chosen = differentiable_inputs(op, example, inputs)
     variables = [
-        pb.Tensor(x).requires_grad_(i in chosen) if find_backend_of(x) is not None else x
-        for i, x in enumerate(inputs)
+        pb.Tensor(x).requires_grad_(i in chosen) if find_backend_of(x) is not None else x for i, x in enumerate(inputs)
     ]
     outputs = [y for y in flatten(op(*variables, **example.metadata))[0] if y.requires_grad]
     for y in outputs:
@@ -123,9 +120,7 @@ def test_what_needs_no_gradient_is_not_pulled(op: Op[..., Any], example: Any) ->
         for y in flatten(op(*variables, **example.metadata))[0]:
             if y.requires_grad:
                 y.backward(pb.ones_like(y.detach()), retain_graph=True)
-        assert all(
-            (x.grad is not None) == (i == only) for i, x in enumerate(variables) if isinstance(x, pb.Tensor)
-        )
+        assert all((x.grad is not None) == (i == only) for i, x in enumerate(variables) if isinstance(x, pb.Tensor))
 
 
 KERNELS = [
@@ -173,9 +168,7 @@ def as_the_rule_sees_them(
     return [g, *(values[name] for name in rule.saves)], {name: metadata[name] for name in rule.metadata}
 
 
-RULES = [
-    pytest.param(op, rule, id=rule.name) for op in registry.values() for rule in op.rules if op.name != "alias"
-]
+RULES = [pytest.param(op, rule, id=rule.name) for op in registry.values() for rule in op.rules if op.name != "alias"]
 
 
 @pytest.fixture

@@ -43,7 +43,15 @@ def check_grads(
     chosen = [i for i, x in enumerate(points) if isinstance(x, Tensor) and "float" in x.dtype.name]
     if not chosen:
         raise ValueError("check_grads needs at least one floating argument")
-    _check(lambda *xs: function(*rebuild(_put(points, chosen, xs))), [points[i] for i in chosen], order, 1, rtol, atol, seed)
+    _check(
+        lambda *xs: function(*rebuild(_put(points, chosen, xs))),
+        [points[i] for i in chosen],
+        order,
+        1,
+        rtol,
+        atol,
+        seed,
+    )
 
 
 def _in_double(x: Any) -> Any:
@@ -63,7 +71,13 @@ def _put(values: Sequence[Any], places: Sequence[int], new: Sequence[Any]) -> li
 
 
 def _check(
-    function: Callable[..., Any], points: list[Tensor], order: int, level: int, rtol: float, atol: float, seed: int
+    function: Callable[..., Any],
+    points: list[Tensor],
+    order: int,
+    level: int,
+    rtol: float,
+    atol: float,
+    seed: int,
 ) -> None:
     generator = host.random.default_rng(seed + level)
     value, pullback = vjp(function, *points)

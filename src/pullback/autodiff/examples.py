@@ -11,7 +11,17 @@ from typing import Any, NamedTuple
 
 from ..backends.host import host
 
-__all__ = ["Drawn", "Example", "boolean", "example", "integers", "normal", "probabilities", "uniform", "values"]
+__all__ = [
+    "Drawn",
+    "Example",
+    "boolean",
+    "example",
+    "integers",
+    "normal",
+    "probabilities",
+    "uniform",
+    "values",
+]
 
 
 class Drawn(NamedTuple):

@@ -6,9 +6,9 @@
 
     tanh.vjp("x")(lambda xp, g, y: g * (1 - y * y))
 
-The parameters of a vjp say what is saved for it: `g` is the gradient of the output, `y` the output,
-any other name an input; `x_shape`, `x_dtype` and `x_place` are those facts of the input `x` (the
-last its backend and device), without keeping `x` itself alive. Arrays are positional-only; all other parameters are metadata, keyword-only in a vjp.
+The parameters of a vjp say what is saved for it: `g` is the gradient of the output, `y` the output, any other
+name an input; `x_shape`, `x_dtype` and `x_place` (backend and device) are those facts of the input `x`, without
+keeping `x` itself alive. Arrays are positional-only; all other parameters are metadata, keyword-only in a vjp.
 """
 
 import inspect
@@ -18,7 +18,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from ..backends import Backend, Namespace, backend_of, common_backend, find_backend_of, plain_numbers
 from .examples import Example
-from .rule import Plan, Rule, Step, picker
+from .rule import Plan, Rule, make_plan
 from .tape import Node, Output, Place, recording
 from .tensor import Tensor
 
@@ -65,7 +65,9 @@ class Op(Generic[P, R]):
     def vjp(self, *arguments: str) -> Callable[[F], F]:
         """Register the vector-Jacobian product for one input, or for several whose gradients share work."""
         if not arguments or not set(arguments) <= set(self.inputs):
-            raise TypeError(f"{self.name} has the inputs {', '.join(self.inputs)}; got {', '.join(arguments) or 'none'}")
+            raise TypeError(
+                f"{self.name} has the inputs {', '.join(self.inputs)}; got {', '.join(arguments) or 'none'}"
+            )
 
         def register(function: F) -> F:
             self.rules.append(Rule(self.name, arguments, function))
@@ -75,6 +77,7 @@ class Op(Generic[P, R]):
         return register
 
     def __call__(self, *inputs: P.args, **metadata: P.kwargs) -> R:
+        """The op of arrays or Tensors."""
         if len(inputs) != len(self.inputs) and not self.variadic:
             inputs, metadata = self._bind(inputs, metadata)  # type: ignore[assignment]
         for x in inputs:
@@ -136,7 +139,9 @@ class Op(Generic[P, R]):
         several = type(y) is tuple
         if not record:
             return tuple(map(Tensor, y)) if several else Tensor(y)
-        plan = self._plans.get(tracked | bit) or self._plan(tracked, len(inputs))
+        plan = self._plans.get(tracked | bit)
+        if plan is None:
+            plan = self._plans[tracked | bit] = make_plan(self, tracked, len(inputs))
         arrays.append(y)
         values = plan.collect(arrays)
         if self.defaults:
@@ -146,40 +151,6 @@ class Op(Generic[P, R]):
             node = Node(parents, plan, values, metadata, owner, shapes, dtypes)
             return tuple(Tensor(a, Output(node, i, a)) for i, a in enumerate(y))
         return Tensor(y, Node(parents, plan, values, metadata, owner, y.shape, y.dtype))
-
-    def _plan(self, tracked: int, count: int) -> Plan:
-        """Which rules serve the tracked inputs, and what they want saved; made once for each set."""
-        positions = {name: (i,) for i, name in enumerate(self.inputs)}
-        if self.variadic:
-            positions[self.inputs[-1]] = tuple(range(len(self.inputs) - 1, count))
-        rules = [rule for rule in self.rules if any(tracked >> i & 1 for a in rule.arguments for i in positions[a])]
-        wanted = {name: self._locate(name, positions, count) for rule in rules for name in rule.saves}
-        names = sorted(wanted, key=lambda name: wanted[name][1])  # whole arrays first, facts after them
-        steps = tuple(
-            Step(rule, picker([names.index(n) for n in rule.saves]), tuple(i for a in rule.arguments for i in positions[a]))
-            for rule in rules
-        )
-        served = {i for step in steps for i in step.slots}
-        for name, places in positions.items():
-            if any(tracked >> i & 1 for i in places if i not in served):
-                raise TypeError(
-                    f"{self.name} has no vjp for {name!r}: pass {name}.detach(), "
-                    f"or register one with @{self.name}.vjp({name!r})"
-                )
-        plan = Plan([wanted[name] for name in names], steps)
-        self._plans[tracked | 1 << count] = plan
-        return plan
-
-    def _locate(self, name: str, positions: dict[str, tuple[int, ...]], count: int) -> tuple[int | slice, str]:
-        if name == "y":
-            return count, ""
-        base, _, fact = name.rpartition("_")
-        if name in positions or fact not in ("shape", "dtype", "place"):
-            base, fact = name, ""
-        if base not in positions:
-            raise TypeError(f"a vjp of {self.name} names {name!r}, which is no input of it: {', '.join(self.inputs)}")
-        variadic = self.variadic and base == self.inputs[-1]
-        return slice(len(self.inputs) - 1, count) if variadic else positions[base][0], fact
 
 
 @overload

@@ -4,13 +4,13 @@ import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from ..backends import Array, Namespace, backend_of, find_backend_of
 from .tape import Node, Output, Place
 from .tensor import Tensor
 
-__all__ = ["Plan", "Rule", "Step", "picker"]
+__all__ = ["Plan", "Rule", "Step", "make_plan"]
 
 
 class Rule:
@@ -40,15 +40,16 @@ class Step(NamedTuple):
     """The positions of the parents that its results are for."""
 
 
-def picker(places: Sequence[int | slice]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+def _picker(places: Sequence[int | slice]) -> Callable[[Sequence[Any]], Sequence[Any]]:
     """The function that picks the values at some places, as a sequence."""
     if len(places) > 1:
         return itemgetter(*places)
-    if places and isinstance(places[0], slice):
-        only = places[0]
+    if not places:
+        return lambda values: ()
+    only = places[0]
+    if isinstance(only, slice):
         return lambda values: (tuple(values[only]),)
-    start = places[0] if places else 0
-    return itemgetter(slice(start, start + len(places)))
+    return itemgetter(slice(only, only + 1))
 
 
 class Plan:
@@ -59,7 +60,7 @@ class Plan:
     def __init__(self, saves: Sequence[tuple[int | slice, str]], steps: tuple[Step, ...]) -> None:
         self.arrays = [position for position, fact in saves if not fact]  # positions in (*inputs, output)
         self.facts = [(position, fact) for position, fact in saves if fact]
-        self.pick = picker(self.arrays)
+        self.pick = _picker(self.arrays)
         self.steps = steps
 
     def collect(self, pool: Sequence[Any]) -> Sequence[Any]:
@@ -85,6 +86,7 @@ class Plan:
         for rule, saved, slots in self.steps:
             if needed is not None and not any(parents[slot] in needed for slot in slots):
                 continue
+            run: Callable[..., Any]
             if record:
                 run = partial(rule.function, Tensor.namespace)
             else:
@@ -101,6 +103,48 @@ class Plan:
                     piece = _fit(Tensor.namespace if record else owner.namespace, piece, parent, rule)
                 pairs.append((parent, piece))
         return pairs
+
+
+class Differentiable(Protocol):
+    """What a plan is made for: an op."""
+
+    name: str
+    inputs: tuple[str, ...]
+    variadic: bool
+    rules: list[Rule]
+
+
+def make_plan(op: Differentiable, tracked: int, count: int) -> Plan:
+    """Which rules serve a call, and what they want saved.
+
+    tracked: a bit for each of the `count` inputs, set where it needs a gradient.
+    Raises TypeError when no rule gives one, or when a rule names what there is not.
+    """
+    last = len(op.inputs) - 1
+    positions = {name: range(i, count if op.variadic and i == last else i + 1) for i, name in enumerate(op.inputs)}
+    slots = {rule: tuple(i for name in rule.arguments for i in positions[name]) for rule in op.rules}
+    rules = [rule for rule in op.rules if any(tracked >> i & 1 for i in slots[rule])]
+    for name, places in positions.items():
+        if any(tracked >> i & 1 for i in places) and not any(name in rule.arguments for rule in rules):
+            raise TypeError(
+                f"{op.name} has no vjp for {name!r}: pass {name}.detach(), or register @{op.name}.vjp({name!r})"
+            )
+
+    def locate(name: str) -> tuple[int | slice, str]:
+        if name == "y":
+            return count, ""
+        base, _, fact = name.rpartition("_")
+        if name in positions or fact not in ("shape", "dtype", "place"):
+            base, fact = name, ""
+        if base not in positions:
+            raise TypeError(f"a vjp of {op.name} names {name!r}, which is no input of it: {', '.join(op.inputs)}")
+        places = positions[base]
+        return slice(places.start, places.stop) if op.variadic and places.start == last else places.start, fact
+
+    wanted = {name: locate(name) for rule in rules for name in rule.saves}
+    names = sorted(wanted, key=lambda name: wanted[name][1])  # whole arrays first, facts after them
+    steps = [Step(rule, _picker([names.index(name) for name in rule.saves]), slots[rule]) for rule in rules]
+    return Plan([wanted[name] for name in names], tuple(steps))
 
 
 def _fit(xp: Namespace, piece: Array, parent: Place, rule: Rule) -> Array:

@@ -128,7 +128,7 @@ def walk(
     ends = frozenset(wanted or ())
     needed = None if wanted is None else _leading_to(ends, [place for place, _ in seeds])
     gradients: dict[Place, Any] = {}
-    pending: list[tuple[int, Node | Output]] = []
+    pending: list[tuple[int, Any]] = []
     arrivals = [(place, g) for place, g in seeds if needed is None or place in needed]
     while True:
         for place, g in arrivals:

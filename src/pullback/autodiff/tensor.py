@@ -1,24 +1,21 @@
 """Tensor: an array plus its place on the tape."""
 
 from collections.abc import Callable, Iterator
+from math import prod
 from typing import Any, ClassVar
 
-from ..backends import DTYPES, Array, DType, Namespace, backend, backend_of, dtype_name, find_backend_of
+from ..backends import DTYPES, Array, DType, Namespace, backend_of, dtype_name
 from .tape import Leaf, Place, walk
 
-__all__ = ["Tensor", "tensor"]
+__all__ = ["Tensor"]
 
 
 def _operator(name: str) -> Callable[["Tensor", Any], "Tensor"]:
-    return lambda self, other: getattr(Tensor.namespace, name).on_tensors((self, other), {})  # type: ignore[no-any-return]
+    return lambda self, other: getattr(Tensor.namespace, name).on_tensors((self, other), {})
 
 
 def _reflected(name: str) -> Callable[["Tensor", Any], "Tensor"]:
-    return lambda self, other: getattr(Tensor.namespace, name)(other, self)  # type: ignore[no-any-return]
-
-
-def _unary(name: str) -> Callable[["Tensor"], "Tensor"]:
-    return lambda self: getattr(Tensor.namespace, name)(self)  # type: ignore[no-any-return]
+    return lambda self, other: getattr(Tensor.namespace, name)(other, self)
 
 
 def _method(name: str) -> Callable[..., "Tensor"]:
@@ -70,10 +67,7 @@ class Tensor:
     @property
     def size(self) -> int:
         """The number of elements."""
-        count = 1
-        for n in self.array.shape:
-            count *= n
-        return count
+        return prod(self.array.shape)
 
     @property
     def dtype(self) -> DType:
@@ -115,9 +109,7 @@ class Tensor:
         """The same array with no place on the tape."""
         return Tensor(self.array)
 
-    def backward(
-        self, gradient: Any = None, create_graph: bool = False, retain_graph: bool | None = None
-    ) -> None:
+    def backward(self, gradient: Any = None, create_graph: bool = False, retain_graph: bool | None = None) -> None:
         """Carry gradients back to every variable this value was computed from, adding to their `.grad`.
 
         gradient: the gradient of this value, of its shape; 1 for a value of one element.
@@ -168,7 +160,9 @@ class Tensor:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if self.node is not None:
-            raise TypeError("a Tensor that is being recorded is not turned into a NumPy array; use .detach() or .numpy()")
+            raise TypeError(
+                "a Tensor that is being recorded is not turned into a NumPy array; use .detach() or .numpy()"
+            )
         return self.numpy().__array__() if dtype is None else self.numpy().astype(dtype)
 
     def __bool__(self) -> bool:
@@ -223,33 +217,9 @@ class Tensor:
     __lt__, __le__ = _operator("less"), _operator("less_equal")
     __gt__, __ge__ = _operator("greater"), _operator("greater_equal")
     __and__, __or__ = _operator("logical_and"), _operator("logical_or")
-    __neg__, __pos__, __abs__ = _unary("negative"), _unary("positive"), _unary("abs")
-    __invert__ = _unary("logical_not")
-    T = mT = property(_unary("matrix_transpose"), doc="The last two axes exchanged.")
+    __neg__, __pos__, __abs__ = _method("negative"), _method("positive"), _method("abs")
+    __invert__ = _method("logical_not")
+    T = mT = property(_method("matrix_transpose"), doc="The last two axes exchanged.")
 
     sum, mean, max, min = _method("sum"), _method("mean"), _method("max"), _method("min")
     reshape, astype = _method("reshape"), _method("astype")
-
-
-def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """A Tensor from nested sequences, numbers or an array, on the current backend.
-
-    data: numbers in nested sequences, or an array. An array of the current backend is copied; one of
-        another backend is moved here.
-    dtype: by default float32 for Python floats, and an array's own.
-    device: by default the current backend's.
-    requires_grad: whether it is a variable, whose gradient `backward` computes.
-
-    >>> tensor([[1.0, 2.0]])
-    Tensor([[1., 2.]], dtype=float32)
-    """
-    current = backend()
-    if isinstance(data, Tensor):
-        data = data.array
-    owner = find_backend_of(data)
-    if owner is not None and owner is not current:
-        data = owner.to_host(data)
-    array = current.asarray(data, dtype=dtype, device=device, copy=True)
-    if owner is None and dtype is None and dtype_name(array.dtype) == "float64":
-        array = current.namespace.astype(array, current.dtype("float32"))
-    return Tensor(array).requires_grad_(requires_grad)

@@ -1,8 +1,8 @@
 """Functions of functions: gradients, products with Jacobians, Jacobians and Hessians.
 
-All of them are walks over the tape. Arguments may be arrays, Tensors, or dicts, lists and tuples
-of them. Arrays in, arrays out; Tensors in, Tensors out. Inside another transform, and for arguments that
-require a gradient, the results can be differentiated again, so transforms nest to any order.
+All of them are walks over the tape. Arguments may be arrays, Tensors, or dicts, lists and tuples of them. Arrays in,
+arrays out; Tensors in, Tensors out. Inside another transform, and for arguments that require a gradient, the results
+can be differentiated again, so transforms nest to any order.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,17 +40,28 @@ def _as_tensor(x: Any) -> Tensor:
     return x if isinstance(x, Tensor) else Tensor(x if find_backend_of(x) is not None else backend().asarray(x))
 
 
-def _linearize(function: Callable[..., Any], args: Sequence[Any], retain: bool) -> tuple[Any, Callable[[Any], Any]]:
-    """The value of `function`, and the map from its cotangent to those of all `args`."""
-    leaves, rebuild = flatten(tuple(args))
+def _linearize(
+    function: Callable[..., Any],
+    args: Sequence[Any],
+    argnums: int | Sequence[int],
+    options: dict[str, Any],
+    retain: bool,
+) -> tuple[Any, Callable[[Any], Any]]:
+    """The value of `function`, and the map from its cotangent to those of the chosen arguments."""
+    chosen = [argnums] if isinstance(argnums, int) else list(argnums)
+    leaves, rebuild = flatten([args[i] for i in chosen])
+    everything = flatten(list(args))[0]
     nested = _depth.get() > 0
-    tensors = nested or any(isinstance(x, Tensor) for x in leaves)
-    recorded = nested or any(isinstance(x, Tensor) and x.requires_grad for x in leaves)
+    tensors = nested or any(isinstance(x, Tensor) for x in everything)
+    recorded = nested or any(isinstance(x, Tensor) and x.requires_grad for x in everything)
     level = _depth.set(_depth.get() + 1)
     try:
         with enable_grad():
             variables = [_variable(x) for x in leaves]
-            outputs, rebuild_value = flatten(function(*rebuild(variables)))
+            every = list(tree_map(lambda x: Tensor(x) if find_backend_of(x) is not None else x, list(args)))
+            for position, value in zip(chosen, rebuild(variables), strict=True):
+                every[position] = value
+            outputs, rebuild_value = flatten(function(*every, **options))
             outputs = list(map(_as_tensor, outputs))
     finally:
         _depth.reset(level)
@@ -61,38 +72,19 @@ def _linearize(function: Callable[..., Any], args: Sequence[Any], retain: bool) 
             if y.shape != g.shape:
                 raise ValueError(f"the cotangent has shape {g.shape}, the value has {y.shape}")
         record = recorded or _depth.get() > 0 or any(g.requires_grad for g in cotangents)
-        places = [x.node for x in variables]
+        pairs = zip(outputs, cotangents, strict=True)
+        seeds = [(y.node, g if record else g.array) for y, g in pairs if y.node is not None]
+        wanted = [x.node for x in variables if x.node is not None]
         with enable_grad():
-            found = walk(
-                [(y.node, g if record else g.array) for y, g in zip(outputs, cotangents, strict=True) if y.node],
-                wanted=[place for place in places if place],
-                record=record,
-                retain=retain or record,
-            )
-        return rebuild([deliver(found.get(x.node), x) for x in variables])
+            found = walk(seeds, wanted=wanted, record=record, retain=retain or record)
+        gradients = rebuild([deliver(found.get(x.node), x) for x in variables])  # type: ignore[arg-type]
+        return gradients[0] if isinstance(argnums, int) else tuple(gradients)
 
     def deliver(g: Any, like: Tensor) -> Any:
-        if g is None:
-            g = Tensor.namespace.zeros_like(like.detach())
-        g = g if isinstance(g, Tensor) else Tensor(g)
+        g = Tensor.namespace.zeros_like(like.detach()) if g is None else _as_tensor(g)
         return g if tensors or g.requires_grad else g.array
 
     return rebuild_value([y if recorded else y.detach() if tensors else y.array for y in outputs]), pullback
-
-
-def _restrict(
-    function: Callable[..., Any], args: Sequence[Any], options: dict[str, Any], argnums: int | Sequence[int]
-) -> tuple[Callable[..., Any], list[Any], Callable[[Any], Any]]:
-    """`function` of the chosen arguments alone, those arguments, and how their gradients are handed out."""
-    chosen = [argnums] if isinstance(argnums, int) else list(argnums)
-
-    def of_chosen(*values: Any) -> Any:
-        every = list(tree_map(lambda x: Tensor(x) if find_backend_of(x) is not None else x, list(args)))
-        for position, value in zip(chosen, values, strict=True):
-            every[position] = value
-        return function(*every, **options)
-
-    return of_chosen, [args[i] for i in chosen], (lambda g: g[0]) if isinstance(argnums, int) else tuple
 
 
 def value_and_grad(
@@ -112,29 +104,24 @@ def value_and_grad(
 
     @wraps(function)
     def differentiated(*args: Any, **options: Any) -> tuple[Any, Any]:
-        of_chosen, chosen, hand_out = _restrict(function, args, options, argnums)
         extra: list[Any] = []
 
-        def value_only(*values: Any) -> Any:
-            result = of_chosen(*values)
-            if has_aux:
-                result, aux = result
-                extra.append(aux)
-            return result
+        def value_only(*values: Any, **options: Any) -> Any:
+            value, aux = function(*values, **options) if has_aux else (function(*values, **options), None)
+            extra.append(aux)
+            return value
 
-        y, pullback = _linearize(value_only, chosen, retain=False)
-        if getattr(y, "shape", None) not in ((), (1,)):
-            shape = getattr(y, "shape", type(y).__name__)
-            raise ValueError(f"a gradient is that of one number; the function gave {shape}. Use pb.jacobian or pb.vjp")
+        y, pullback = _linearize(value_only, args, argnums, options, retain=False)
+        shape = getattr(y, "shape", None)
+        if shape not in ((), (1,)):
+            raise ValueError(f"a gradient is that of one number, not of shape {shape}; use pb.jacobian or pb.vjp")
         one = Tensor.namespace.ones_like(_as_tensor(y).detach())
-        return ((y, extra[0]) if has_aux else y), hand_out(pullback(one))
+        return ((y, extra[0]) if has_aux else y), pullback(one)
 
     return differentiated
 
 
-def grad(
-    function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
-) -> Callable[..., Any]:
+def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
     """The function that gives the gradient of `function`; see `value_and_grad`.
 
     >>> import pullback as pb
@@ -161,7 +148,7 @@ def vjp(function: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], 
     >>> pullback(numpy.ones(2))
     (array([3., 4.]), array([1., 2.]))
     """
-    return _linearize(function, args, retain=True)
+    return _linearize(function, args, range(len(args)), {}, retain=True)
 
 
 def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -209,14 +196,13 @@ def jacobian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> 
 
     @wraps(function)
     def differentiated(*args: Any, **options: Any) -> Any:
-        of_chosen, chosen, hand_out = _restrict(function, args, options, argnums)
-        y, pullback = vjp(of_chosen, *chosen)
+        y, pullback = _linearize(function, args, argnums, options, retain=True)
         array = y.array if isinstance(y, Tensor) else y
         owner, size = backend_of(array), _as_tensor(y).size
         basis = owner.namespace.eye(size, dtype=array.dtype, device=owner.device_of(array))
         rows = [pullback(owner.namespace.reshape(basis[i, :], array.shape)) for i in range(size)]
         xp = Tensor.namespace if isinstance(y, Tensor) else owner.namespace
-        return hand_out(tree_map(lambda x, *row: xp.reshape(xp.stack(row), (*y.shape, *x.shape)), rows[0], *rows))
+        return tree_map(lambda x, *row: xp.reshape(xp.stack(row), (*y.shape, *x.shape)), rows[0], *rows)
 
     return differentiated
 

@@ -30,7 +30,7 @@ class Backend:
     """One array library: its namespace, its devices, how arrays move, and its table of kernels.
 
     A subclass says what is particular to the library; the base class needs nothing but the standard.
-    `device` is where new arrays are made: None leaves it to the library.
+    `device` is where new arrays are made.
     """
 
     name: str
@@ -92,7 +92,10 @@ class Backend:
         return found
 
     def find_device(self, device: Any, /) -> Any:
-        """The library's own device object for what the user wrote; ValueError where it has none such."""
+        """The library's own device object for what the user wrote; None is its default.
+
+        Raises ValueError where there is no such device.
+        """
         return device
 
     def device_name(self, device: Any, /) -> str:
@@ -103,9 +106,7 @@ class Backend:
         """Where an array of this backend lives."""
         return array.device
 
-    def asarray(
-        self, value: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None
-    ) -> Array:
+    def asarray(self, value: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Array:
         """An array of this backend from nested sequences, a host array, or an array of its own."""
         device = self.device if device is None else self.find_device(device)
         return self.namespace.asarray(value, dtype=self.dtype(dtype), device=device, copy=copy)
@@ -126,12 +127,15 @@ class Backend:
         """An array of this backend, moved to another of its devices."""
         return array.to_device(self.find_device(device))
 
+    def absorbs(self, other: "Backend") -> bool:
+        """Whether arrays of another backend may stand among this one's in a call."""
+        return False
+
     def synchronize(self) -> None:
         """Wait until everything queued on the device has run."""
 
     def __repr__(self) -> str:
-        where = "its default device" if self.device is None else self.device_name(self.device)
-        return f"<pullback backend {self.name} on {where}>"
+        return f"<pullback backend {self.name} on {self.device_name(self.device)}>"
 
 
 def _or_else(kernel: Callable[..., Any], reference: Callable[..., Any]) -> Callable[..., Any]:

@@ -42,10 +42,10 @@ class CupyBackend(Backend):
         return None
 
     def find_device(self, device: Any, /) -> Any:
-        """`cuda:1`, `1` or a `cupy.cuda.Device`; None is CuPy's current device."""
-        if device is None:
-            return None
+        """`cuda:1`, `1` or a `cupy.cuda.Device`; None is the device that CuPy has as its current one."""
         cuda = import_module("cupy").cuda
+        if device is None:
+            return cuda.Device()
         if isinstance(device, cuda.Device):
             return device
         prefix, _, index = str(device).rpartition(":")
@@ -53,21 +53,17 @@ class CupyBackend(Backend):
             raise ValueError(f"a CUDA device is written 'cuda:0' or 0; got {device!r}")
         number, count = (int(index) if index.isdigit() else 0), cuda.runtime.getDeviceCount()
         if number >= count:
-            raise ValueError(
-                f"there is no device {device!r}; the driver found {count}, the last 'cuda:{count - 1}'"
-            )
+            raise ValueError(f"there is no device {device!r}; the driver found {count}, the last 'cuda:{count - 1}'")
         return cuda.Device(number)
 
     def device_name(self, device: Any, /) -> str:
         """`"cuda:0"`."""
         return f"cuda:{device.id}"
 
-    def asarray(
-        self, value: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None
-    ) -> Array:
+    def asarray(self, value: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Array:
         """An array on the GPU; `dtype` is applied on the host when `value` is not yet on the device."""
         device = self.device if device is None else self.find_device(device)
-        with device or import_module("cupy").cuda.Device():
+        with device:
             return self.namespace.asarray(value, dtype=self.dtype(dtype), copy=copy)
 
     def to_host(self, array: Array, /) -> Any:
@@ -77,7 +73,7 @@ class CupyBackend(Backend):
     def to_device(self, array: Array, device: Any, /) -> Array:
         """A copy on another GPU, or the array itself when it is there already."""
         target = self.find_device(device)
-        if target is None or array.device == target:
+        if array.device == target:
             return array
         with target:
             return self.namespace.asarray(array, copy=True)

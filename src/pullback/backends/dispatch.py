@@ -33,7 +33,9 @@ def common_backend(name: str, inputs: Sequence[Any], /) -> Backend | None:
         elif owner is None:
             owner = found
         elif found is not owner:
-            raise _mismatch(name, inputs)
+            if not owner.absorbs(found) and not found.absorbs(owner):
+                raise _mismatch(name, inputs)
+            owner = owner if owner.absorbs(found) else found
     if owner is None:
         if inputs:
             raise TypeError(f"{name} expected an array, got only numbers; make one with pb.asarray(...)")

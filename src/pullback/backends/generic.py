@@ -20,7 +20,8 @@ class StrictBackend(Backend):
 
     def find_device(self, device: Any, /) -> Any:
         """`"device1"`, or an `array_api_strict.Device`."""
-        return self.namespace.Device(device) if isinstance(device, str) else device
+        Device = self.namespace.Device
+        return device if isinstance(device, Device) else Device(device or "CPU_DEVICE")
 
     def device_name(self, device: Any, /) -> str:
         """`"device1"`."""
@@ -41,8 +42,9 @@ class TorchBackend(Backend):
 
     def find_device(self, device: Any, /) -> Any:
         """`"cuda:1"`, or a `torch.device`."""
+        torch = import_module("torch")
         try:
-            return None if device is None else import_module("torch").device(device)
+            return torch.get_default_device() if device is None else torch.device(device)
         except (RuntimeError, TypeError) as error:
             raise ValueError(f"torch has no device {device!r}: {error}") from None
 
@@ -52,7 +54,7 @@ class TorchBackend(Backend):
 
     def to_device(self, array: Array, device: Any, /) -> Array:
         """The tensor moved by PyTorch's own `to`."""
-        return array if device is None else array.to(self.find_device(device))
+        return array.to(self.find_device(device))
 
 
 class GenericBackend(Backend):
@@ -68,9 +70,12 @@ class GenericBackend(Backend):
 
     def find_device(self, device: Any, /) -> Any:
         """The device that the library prints so, or one of its own objects."""
+        info = self.namespace.__array_namespace_info__()
+        if device is None:
+            return info.default_device()
         if not isinstance(device, str):
             return device
-        devices = self.namespace.__array_namespace_info__().devices()
+        devices = info.devices()
         for found in devices:
             if found is not None and str(found) == device:
                 return found

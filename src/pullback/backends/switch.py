@@ -20,9 +20,7 @@ __all__ = [
 
 _log = logging.getLogger("pullback")
 
-_KNOWN: dict[str, type[Backend]] = {
-    cls.name: cls for cls in (NumpyBackend, CupyBackend, StrictBackend, TorchBackend)
-}
+_KNOWN: dict[str, type[Backend]] = {cls.name: cls for cls in (NumpyBackend, CupyBackend, StrictBackend, TorchBackend)}
 _opened: dict[str, Backend] = {}
 _current: ContextVar[Backend | None] = ContextVar("pullback_backend", default=None)
 

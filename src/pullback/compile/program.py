@@ -58,7 +58,10 @@ class Program(NamedTuple):
             raise ValueError(f"the program takes ({', '.join(expected)}); got ({', '.join(given)})")
         memory: dict[int, Any] = {v.number: value for v, value in zip(self.inputs, values, strict=True)}
         for results, _, function, arguments, options in self.instructions:
-            y = function(*(_filled(a, memory) for a in arguments), **{k: _filled(v, memory) for k, v in options.items()})
+            y = function(
+                *(_filled(a, memory) for a in arguments),
+                **{k: _filled(v, memory) for k, v in options.items()},
+            )
             if len(results) == 1:
                 memory[results[0].number] = y
             else:
@@ -105,5 +108,3 @@ def _written(argument: Any) -> str:
     if hasattr(argument, "shape"):
         return f"<constant {kind_of(argument)}>"
     return getattr(argument, "__name__", None) or repr(argument)
-
-

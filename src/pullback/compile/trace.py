@@ -9,7 +9,7 @@ what eager execution does, call by call.
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
-from functools import lru_cache, partial
+from functools import cache, partial
 from typing import Any
 
 from ..autodiff.tensor import Tensor
@@ -100,7 +100,9 @@ class TracedArray:
         result = python_type(self.value)
         check = partial(_still, python_type)
         self_and_result = (self.variable, result)
-        _recorder.get().instructions.append(Instruction((), f"expect_{python_type.__name__}", check, self_and_result, {}))
+        _recorder.get().instructions.append(
+            Instruction((), f"expect_{python_type.__name__}", check, self_and_result, {})
+        )
         return result
 
     def __bool__(self) -> bool:
@@ -132,8 +134,13 @@ class TracedArray:
     __matmul__, __rmatmul__ = _operator("matmul"), _reflected("matmul")
     __and__, __or__, __xor__ = _operator("and_"), _operator("or_"), _operator("xor")
     __lt__, __le__, __gt__, __ge__ = _operator("lt"), _operator("le"), _operator("gt"), _operator("ge")
-    __eq__, __ne__ = _operator("eq"), _operator("ne")  # type: ignore[assignment]
-    __neg__, __pos__, __abs__, __invert__ = _operator("neg"), _operator("pos"), _operator("abs"), _operator("invert")
+    __eq__, __ne__ = _operator("eq"), _operator("ne")
+    __neg__, __pos__, __abs__, __invert__ = (
+        _operator("neg"),
+        _operator("pos"),
+        _operator("abs"),
+        _operator("invert"),
+    )
 
 
 def _still(python_type: Callable[[Any], Any], value: Any, expected: Any) -> tuple[()]:
@@ -171,8 +178,8 @@ class _TraceBackend(Backend):
 
     def __init__(self, below: Backend) -> None:
         self.below = below
-        self.name = f"traced {below.name}"  # type: ignore[misc]
-        self.namespace = _TracedNamespace(below)  # type: ignore[misc]
+        self.name = f"traced {below.name}"
+        self.namespace = _TracedNamespace(below)
         super().__init__(below.device)
 
     def implementation(self, function: Function, /) -> Callable[..., Any]:
@@ -195,7 +202,7 @@ class _TraceBackend(Backend):
         return self.below.to_host(array.value)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _traced_kind(below: Backend) -> type[TracedArray]:
     kind = type("TracedArray", (TracedArray,), {"below": below, "__slots__": ()})
     register(kind, _TraceBackend(below))

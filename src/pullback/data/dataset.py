@@ -43,7 +43,7 @@ class ArrayDataset:
             number = int(rows)
             if not -len(self) <= number < len(self):
                 raise IndexError(f"there is no sample {number} among {len(self)}")
-            return tuple(_one(array, number) for array in self.arrays)
+            return tuple(array[number, ...] for array in self.arrays)
         return tuple(take_rows(array, host.asarray(rows)) for array in self.arrays)
 
     def __repr__(self) -> str:

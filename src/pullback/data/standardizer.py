@@ -103,7 +103,9 @@ def _on_host(X: Any) -> Array:
     array = host.asarray(X)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"a Standardizer takes real numbers; got {array.dtype}")
-    return array.astype(host.float32) if array.dtype == host.float64 and not hasattr(X, "__array__") else array
+    return (
+        array.astype(host.float32) if array.dtype == host.float64 and not hasattr(X, "__array__") else array
+    )
 
 
 def _floating(X: Array) -> Any:

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from ..autodiff.op import op
 from ..autodiff.examples import example, normal
+from ..autodiff.op import op
 from ..autodiff.tensor import Tensor
-from ..backends import Array, Namespace, backend, find_backend_of
+from ..backends import Array, Namespace, backend, dtype_name, find_backend_of
 
 __all__ = [
-    "arange", "asarray", "empty", "eye", "full", "full_like", "linspace", "ones", "ones_like", "zeros", "zeros_like",
+    "arange", "asarray", "empty", "eye", "full", "full_like", "linspace", "ones", "ones_like", "tensor",
+    "zeros", "zeros_like",
 ]  # fmt: skip
 
 
@@ -30,10 +31,13 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | 
     if owner is not None:
         return Tensor(owner.asarray(obj, dtype=dtype, device=device or owner.device_of(obj), copy=copy))
     array = backend().asarray(obj, dtype=dtype, device=device, copy=copy)
-    if dtype is None and not hasattr(obj, "dtype"):
-        default = {"float64": "float32", "complex128": "complex64"}.get(Tensor(array).dtype.name)
-        array = array if default is None else backend().asarray(array, dtype=default)
-    return Tensor(array)
+    return Tensor(_in_default_dtype(array) if dtype is None else array)
+
+
+def _in_default_dtype(array: Array) -> Array:
+    """What was made of Python numbers in pullback's default precision, where the library's is double."""
+    default = {"float64": "float32", "complex128": "complex64"}.get(dtype_name(array.dtype))
+    return array if default is None else backend().asarray(array, dtype=default)
 
 
 def _filled(name: str, *arguments: Any, dtype: Any, device: Any) -> Tensor:
@@ -107,3 +111,27 @@ def ones_like(xp: Namespace, x: Array, /) -> Array:
 def full_like(xp: Namespace, x: Array, /, fill_value: Any) -> Array:
     """One number in the shape, dtype and place of another array."""
     return xp.full_like(x, fill_value)
+
+
+def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """A Tensor from nested sequences, numbers or an array, on the current backend.
+
+    data: numbers in nested sequences, or an array. An array of the current backend is copied; one of
+        another backend is moved here.
+    dtype: by default float32 for Python floats, and an array's own.
+    device: by default the current backend's.
+    requires_grad: whether it is a variable, whose gradient `backward` computes.
+
+    >>> tensor([[1.0, 2.0]])
+    Tensor([[1., 2.]], dtype=float32)
+    """
+    current = backend()
+    if isinstance(data, Tensor):
+        data = data.array
+    owner = find_backend_of(data)
+    if owner is not None and owner is not current:
+        data = owner.to_host(data)
+    array = current.asarray(data, dtype=dtype, device=device, copy=True)
+    if owner is None and dtype is None:
+        array = _in_default_dtype(array)
+    return Tensor(array).requires_grad_(requires_grad)

@@ -24,7 +24,9 @@ astype.vjp("x")(lambda xp, g: g)
 def isdtype(dtype: Any, kind: Any) -> bool:
     """Whether a data type is of a kind: `"real floating"`, `"integral"`, ..., a data type, or a tuple of them."""
     xp = open_backend("numpy").namespace
-    own = tuple(k if k in _KINDS else getattr(xp, dtype_name(k)) for k in (kind if isinstance(kind, tuple) else (kind,)))
+    own = tuple(
+        k if k in _KINDS else getattr(xp, dtype_name(k)) for k in (kind if isinstance(kind, tuple) else (kind,))
+    )
     return bool(xp.isdtype(getattr(xp, dtype_name(dtype)), own))
 
 

@@ -70,7 +70,7 @@ divide.vjp("x2")(lambda xp, g, x2, y: -g * y / x2)
         example(2.0, normal(3)),
     ]
 )
-def pow(xp: Namespace, x1: Array, x2: Array, /) -> Array:  # noqa: A001
+def pow(xp: Namespace, x1: Array, x2: Array, /) -> Array:
     """x1 to the power x2, element by element."""
     return xp.pow(x1, x2)
 
@@ -110,7 +110,7 @@ positive.vjp("x")(lambda xp, g: g)
 
 
 @op(examples=[example(normal(3, 4, away_from_zero=0.1))])
-def abs(xp: Namespace, x: Array, /) -> Array:  # noqa: A001
+def abs(xp: Namespace, x: Array, /) -> Array:
     """Absolute value. Its derivative at 0 is taken as 0."""
     return xp.abs(x)
 
@@ -240,7 +240,13 @@ for _extremum in (maximum, minimum):
     _extremum.vjp("x2")(lambda xp, g, x1, x2, y: _chosen(xp, g, x2, x1, y))
 
 
-@op(examples=[example(normal(3, 4), min=-0.5, max=0.5), example(normal(5), max=0.1), example(normal(5), min=0)])
+@op(
+    examples=[
+        example(normal(3, 4), min=-0.5, max=0.5),
+        example(normal(5), max=0.1),
+        example(normal(5), min=0),
+    ]
+)
 def clip(xp: Namespace, x: Array, /, min: float | None = None, max: float | None = None) -> Array:
     """x held between two numbers; no gradient flows where it is held."""
     return xp.clip(x, min, max)
@@ -268,7 +274,7 @@ def ceil(xp: Namespace, x: Array, /) -> Array:
 
 
 @op(differentiable=False, examples=[example(normal(3, 4))])
-def round(xp: Namespace, x: Array, /) -> Array:  # noqa: A001
+def round(xp: Namespace, x: Array, /) -> Array:
     """The nearest whole number; halves go to the even one."""
     return xp.round(x)
 

@@ -77,9 +77,7 @@ def scatter_add(xp: Namespace, updates: Array, indices: Array, /, *, size: int, 
     sorted_indices = xp.take(indices, order)
     places = xp.astype(xp.arange(size, device=indices.device), indices.dtype)
     wide = xp.complex128 if xp.isdtype(updates.dtype, "complex floating") else xp.float64
-    running = xp.cumulative_sum(
-        xp.take(updates, order, axis=axis), axis=axis, dtype=wide, include_initial=True
-    )
+    running = xp.cumulative_sum(xp.take(updates, order, axis=axis), axis=axis, dtype=wide, include_initial=True)
     after = xp.take(running, xp.searchsorted(sorted_indices, places, side="right"), axis=axis)
     before = xp.take(running, xp.searchsorted(sorted_indices, places, side="left"), axis=axis)
     return xp.astype(after - before, updates.dtype)
@@ -90,7 +88,10 @@ def _(xp: Namespace, g: Array, indices: Array, *, axis: int) -> Array:
     return take(g, indices, axis=axis)
 
 
-@op(differentiable=False, examples=[example(integers(2, 3, high=4), classes=4), example(integers(low=-1, high=0), classes=2)])
+@op(
+    differentiable=False,
+    examples=[example(integers(2, 3, high=4), classes=4), example(integers(low=-1, high=0), classes=2)],
+)
 def one_hot(xp: Namespace, indices: Array, /, *, classes: int) -> Array:
     """True at each index along a new last axis of length `classes`, False elsewhere; nowhere for an index outside."""
     places = xp.arange(classes, dtype=indices.dtype, device=indices.device)

@@ -38,7 +38,9 @@ def _share(g: Array, shape: tuple[int, ...], reduction: str) -> Array:
 
 def _check_same_shape(name: str, input: Array, target: Array) -> None:
     if tuple(input.shape) != tuple(target.shape):
-        raise ValueError(f"{name} expects a target of the input's shape {tuple(input.shape)}; got {tuple(target.shape)}")
+        raise ValueError(
+            f"{name} expects a target of the input's shape {tuple(input.shape)}; got {tuple(target.shape)}"
+        )
 
 
 @op(examples=_PAIR)
@@ -85,9 +87,19 @@ def huber_loss(
     return _reduce(xp, inner * (error - 0.5 * inner), reduction)
 
 
-@op(examples=[example(uniform(5, 3, low=0.1, high=0.9), uniform(5, 3), uniform(3), reduction=r) for r in ("mean", "none")])
+@op(
+    examples=[
+        example(uniform(5, 3, low=0.1, high=0.9), uniform(5, 3), uniform(3), reduction=r) for r in ("mean", "none")
+    ]
+)
 def binary_cross_entropy(
-    xp: Namespace, input: Array, target: Array, weight: Array | None = None, /, *, reduction: Reduction = "mean"
+    xp: Namespace,
+    input: Array,
+    target: Array,
+    weight: Array | None = None,
+    /,
+    *,
+    reduction: Reduction = "mean",
 ) -> Array:
     """Cross-entropy between probabilities and targets in [0, 1], reduced.
 
@@ -237,7 +249,12 @@ def _(
 
 
 def _shares(
-    xp: Namespace, logits: Array, target: Array, weight: Array | None, ignore_index: int, label_smoothing: float
+    xp: Namespace,
+    logits: Array,
+    target: Array,
+    weight: Array | None,
+    ignore_index: int,
+    label_smoothing: float,
 ) -> tuple[Array, Array | float]:
     """How much of each sample's target falls on each class, weighted; and what "mean" divides by."""
     classes = logits.shape[-1]

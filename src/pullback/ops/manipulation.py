@@ -12,7 +12,13 @@ __all__ = [
 ]  # fmt: skip
 
 
-@op(examples=[example(normal(3, 4), shape=(2, 6)), example(normal(2, 3), shape=(-1,)), example(normal(), shape=(1, 1))])
+@op(
+    examples=[
+        example(normal(3, 4), shape=(2, 6)),
+        example(normal(2, 3), shape=(-1,)),
+        example(normal(), shape=(1, 1)),
+    ]
+)
 def reshape(xp: Namespace, x: Array, /, shape: tuple[int, ...]) -> Array:
     """The same elements in another shape; one length may be -1, to be found."""
     return xp.reshape(x, shape)
@@ -59,7 +65,13 @@ def _(xp: Namespace, g: Array, *, axes: tuple[int, ...]) -> Array:
     return xp.permute_dims(g, tuple(sorted(range(len(axes)), key=lambda i: axes[i] % len(axes))))
 
 
-@op(examples=[example(normal(2, 3), normal(1, 3)), example(normal(2, 3), normal(2, 1), axis=-1), example(normal(2))])
+@op(
+    examples=[
+        example(normal(2, 3), normal(1, 3)),
+        example(normal(2, 3), normal(2, 1), axis=-1),
+        example(normal(2)),
+    ]
+)
 def _concat(xp: Namespace, *arrays: Array, axis: int | None = 0) -> Array:
     return xp.concat(list(arrays), axis=axis)
 

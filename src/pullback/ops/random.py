@@ -11,7 +11,8 @@ from contextvars import ContextVar
 from math import pi, prod
 from typing import Any
 
-from ..autodiff.examples import example, normal as _normal_values
+from ..autodiff.examples import example
+from ..autodiff.examples import normal as _normal_values
 from ..autodiff.op import op
 from ..autodiff.tensor import Tensor
 from ..backends import Array, Namespace
@@ -187,7 +188,8 @@ def uniform(
     generator = generator or default_generator()
     like = empty((), dtype=dtype, device=device)
     start = generator.advance(prod(shape))
-    return random_uniform(like, seed=generator.seed, offset=start, shape=tuple(shape)) * (high - low) + low
+    drawn: Tensor = random_uniform(like, seed=generator.seed, offset=start, shape=tuple(shape))
+    return drawn * (high - low) + low
 
 
 def normal(
@@ -203,7 +205,8 @@ def normal(
     generator = generator or default_generator()
     like = empty((), dtype=dtype, device=device)
     start = generator.advance(prod(shape) + 1)
-    return random_normal(like, seed=generator.seed, offset=start, shape=tuple(shape)) * std + mean
+    drawn: Tensor = random_normal(like, seed=generator.seed, offset=start, shape=tuple(shape))
+    return drawn * std + mean
 
 
 def permutation(n: int, *, generator: Generator | None = None) -> Array:

@@ -37,7 +37,7 @@ def _count(shape: tuple[int, ...], axis: Axis) -> int:
 
 
 @op(examples=[*_REDUCTIONS, example(normal(0, 3), axis=0)])
-def sum(xp: Namespace, x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:  # noqa: A001
+def sum(xp: Namespace, x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Sum over the axes."""
     return xp.sum(x, axis=axis, keepdims=keepdims)
 
@@ -59,18 +59,14 @@ def _(xp: Namespace, g: Array, x_shape: tuple[int, ...], *, axis: Axis, keepdims
 
 
 @op(examples=[*_REDUCTIONS[:-1], example(normal(4, 3), axis=0, correction=1.0)])
-def var(
-    xp: Namespace, x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False
-) -> Array:
+def var(xp: Namespace, x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
     """Variance over the axes: squared deviations, summed, over the count less `correction`."""
     deviation = x - xp.mean(x, axis=axis, keepdims=True)
     return xp.sum(xp.square(deviation), axis=axis, keepdims=keepdims) / (_count(x.shape, axis) - correction)
 
 
 @op(examples=[example(uniform(3, 4), axis=0), example(uniform(3, 4), correction=1.0)])
-def std(
-    xp: Namespace, x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False
-) -> Array:
+def std(xp: Namespace, x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
     """Standard deviation over the axes: the square root of `var`."""
     deviation = x - xp.mean(x, axis=axis, keepdims=True)
     variance = xp.sum(xp.square(deviation), axis=axis, keepdims=keepdims) / (_count(x.shape, axis) - correction)
@@ -78,13 +74,13 @@ def std(
 
 
 @op(examples=_REDUCTIONS)
-def max(xp: Namespace, x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:  # noqa: A001
+def max(xp: Namespace, x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The greatest element over the axes. Elements that tie for it share its gradient equally."""
     return xp.max(x, axis=axis, keepdims=keepdims)
 
 
 @op(examples=_REDUCTIONS)
-def min(xp: Namespace, x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:  # noqa: A001
+def min(xp: Namespace, x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The least element over the axes. Elements that tie for it share its gradient equally."""
     return xp.min(x, axis=axis, keepdims=keepdims)
 
@@ -96,4 +92,3 @@ def _share(xp: Namespace, g: Array, x: Array, y: Array, *, axis: Axis, keepdims:
 
 max.vjp("x")(_share)
 min.vjp("x")(_share)
-

@@ -42,7 +42,7 @@ def clip_grad_norm_(
     if not found:
         return zeros(())
     with no_grad():
-        total = _together([_power(g, norm_type) for _, g in found], norm_type)
+        total: Tensor = _together([_power(g, norm_type) for _, g in found], norm_type)
         if error_if_nonfinite and not isfinite(total.item()):
             raise RuntimeError(
                 f"the gradients' norm of order {norm_type} is {total.item()}, so they cannot be clipped; "

@@ -67,13 +67,7 @@ class LossWatch:
         self.last_loss = loss
         return True
 
-    def diverged(
-        self, loss: float, *, iteration: int, rate: float, theta: Any = None, history: Any = None
-    ) -> Diverged:
-        """The exception for a loss that was not accepted."""
-        reason = f"the loss is {loss:.6g}"
-        if isfinite(loss):
-            reason += f", past the bound of {self.limit:.6g}"
-        return Diverged(
-            reason, iteration=iteration, rate=rate, last_loss=self.last_loss, theta=theta, history=history
-        )
+    def complaint(self, loss: float) -> str:
+        """What is wrong with a loss that was not accepted."""
+        past = f", past the bound of {self.limit:.6g}" if isfinite(loss) else ""
+        return f"the loss is {loss:.6g}{past}"

@@ -140,8 +140,10 @@ def _descend(
     good = theta
 
     def diverged(J: float, iteration: int) -> Diverged:
-        found = Tensor(good) if as_tensor else good
-        return watch.diverged(J, iteration=iteration, rate=alpha, theta=found, history=costs)
+        kept, last = Tensor(good) if as_tensor else good, watch.last_loss
+        return Diverged(
+            watch.complaint(J), iteration=iteration, rate=alpha, last_loss=last, theta=kept, history=costs
+        )
 
     # An overflow needs no warning: it shows in the cost, and is reported there.
     with host.errstate(over="ignore", invalid="ignore"):

@@ -168,7 +168,7 @@ class CosineAnnealingLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def rate(self, lr: float, initial_lr: float) -> float:
-        """The last rate, scaled as the wave goes on; from its lowest point, where nothing scales, a step up."""
+        """The last rate, scaled as the wave goes on; from its lowest point, where that fails, a step up."""
         epoch, half = self.last_epoch, self.T_max
         if epoch == 0:
             return lr
@@ -179,7 +179,7 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """A straight line from `start_factor` to `end_factor` times the rate in `total_iters` epochs: a warm-up."""
+    """A warm-up: a line from `start_factor` to `end_factor` times the rate in `total_iters` epochs."""
 
     def __init__(
         self,
@@ -452,7 +452,7 @@ class ReduceLROnPlateau(LRScheduler):
         return lr
 
     def step(self, metrics: Any) -> None:  # type: ignore[override]  # this one goes by a metric
-        """Take note of a metric, a number or a 0-d Tensor, and reduce the rates if it has long been no better."""
+        """Take note of a metric, a number or a 0-d Tensor, and reduce the rates if it is stuck."""
         current = float(metrics)
         self.last_epoch += 1
         if self._is_better(current):

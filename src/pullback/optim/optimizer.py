@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 from ..autodiff.op import Op
 from ..autodiff.tensor import Tensor
 from ..backends import Array, Backend, backend_of
+from ..nn.module import Parameter
+from .hyperparameters import check_hyperparameters
 
 __all__ = ["Optimizer"]
 
@@ -106,8 +108,9 @@ class Optimizer:
                 f"{type(self).__name__} has no {', '.join(sorted(unknown))}; it has {', '.join(self.defaults)}"
             )
         known = {id(p) for g in self.param_groups for p in g["params"]}
+        check_hyperparameters(type(self).__name__, {**self.defaults, **group})
         for p in params:
-            if not isinstance(p, Tensor) or not p.requires_grad:
+            if not isinstance(p, Parameter) and not (isinstance(p, Tensor) and p.requires_grad):
                 raise ValueError(f"an optimizer takes Tensors that require gradients; got {type(p).__name__}")
             if id(p) in known:
                 raise ValueError("a parameter appears in more than one group")
@@ -118,7 +121,8 @@ class Optimizer:
         """Forget the gradients."""
         for group in self.param_groups:
             for p in group["params"]:
-                p.grad = None
+                if p.requires_grad:  # one that was frozen has no gradient to forget
+                    p.grad = None
 
     def next_hyper(self) -> list[Hyper]:
         """The rule's numbers for the coming step, for each group: what a traced step takes as its input."""
@@ -158,18 +162,20 @@ class Optimizer:
             state.update(zip(state, rest, strict=True))
 
     def _state_of(self, p: Tensor, group: Mapping[str, Any]) -> dict[str, Array]:
-        found = self._state.get(id(p))
-        if found is None:
-            full_like = backend_of(p.array).namespace.full_like
-            found = {name: full_like(p.array, start) for name, start in self.state_names(group).items()}
-            self._state[id(p)] = found
+        """What the rule keeps for a parameter, in its dtype and place, also after it was moved."""
+        known, full_like = self._state.get(id(p), {}), backend_of(p.array).namespace.full_like
+        found = {
+            name: _as_array_like(known[name], p.array) if name in known else full_like(p.array, start)
+            for name, start in self.state_names(group).items()
+        }
+        self._state[id(p)] = found
         return found
 
     def _slab(self, number: int, group: Mapping[str, Any]) -> _Slab | None:
         """The group's flat buffers; None where it has more than one dtype or place, or no writing in place."""
         params = group["params"]
         slab = self._slabs.get(number)
-        if slab is not None and slab.holds(params):
+        if slab is not None and slab.holds(params) and slab.state.keys() == self.state_names(group).keys():
             return slab
         owner = backend_of(params[0].array)
         first = (params[0].array.dtype, params[0].device)
@@ -185,7 +191,8 @@ class Optimizer:
         for group in self.param_groups:
             for p in group["params"]:
                 if id(p) in self._steps:
-                    copies = {name: Tensor(a + 0) for name, a in self._state_of(p, group).items()}
+                    kept = self._state_of(p, group)
+                    copies = {name: Tensor(_as_array_like(a, a, copy=True)) for name, a in kept.items()}
                     state[numbers[id(p)]] = {"step": self._steps[id(p)], **copies}
         groups = [{**g, "params": [numbers[id(p)] for p in g["params"]]} for g in self.param_groups]
         return {"state": state, "param_groups": groups}
@@ -211,7 +218,7 @@ class Optimizer:
                 if saved is not None:
                     self._steps[id(p)] = int(saved["step"])
                     for name, array in self._state_of(p, group).items():
-                        self._state[id(p)][name] = _as_array_like(saved[name], array)
+                        self._state[id(p)][name] = _as_array_like(saved[name], array, copy=True)
 
     def __repr__(self) -> str:
         lines = [
@@ -222,8 +229,12 @@ class Optimizer:
         return f"{type(self).__name__}({'; '.join(lines)})"
 
 
-def _as_array_like(value: Any, like: Array) -> Array:
+def _as_array_like(value: Any, like: Array, copy: bool = False) -> Array:
+    """An array's or Tensor's values in the dtype and place of another array; itself if it is so already."""
     array = value.array if isinstance(value, Tensor) else value
     owner, here = backend_of(array), backend_of(like)
-    moved = array if owner is here else here.from_host(owner.to_host(array), device=here.device_of(like))
-    return here.namespace.astype(moved, like.dtype, copy=True)
+    if owner is not here:
+        array = here.from_host(owner.to_host(array), device=here.device_of(like))
+    elif here.device_of(array) != here.device_of(like):
+        array = here.to_device(array, here.device_of(like))
+    return here.namespace.astype(array, like.dtype, copy=copy)

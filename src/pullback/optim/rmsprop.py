@@ -91,7 +91,7 @@ class RMSprop(Optimizer):
         )
 
     def state_names(self, group: Mapping[str, Any]) -> dict[str, float]:
-        """The mean of the squares; with momentum the sum of the steps; centered, the mean of the gradients."""
+        """The mean of the squares, and what momentum and centering need."""
         centered = {"grad_avg": 0.0} if group["centered"] else {}
         summed = {"momentum_buffer": 0.0} if group["momentum"] or group["centered"] else {}
         return {"square_avg": 0.0} | summed | centered

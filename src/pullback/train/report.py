@@ -1,0 +1,188 @@
+"""Pictures of a training run. They need matplotlib, which the extra `viz` installs."""
+
+from collections.abc import Sequence
+from math import isfinite, log10
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from ..backends.host import host
+from .atomic_write import written_aside
+from .history import History
+
+__all__ = ["plot_confusion", "plot_curves"]
+
+# Okabe and Ito's palette: told apart with every kind of colour vision.
+_TRAIN, _VALIDATION, _RATE = "#0072B2", "#D55E00", "#009E73"
+_INK, _FAINT = "#222222", "#8A8A8A"
+_NAMES = {"loss": "Loss", "accuracy": "Accuracy", "r2": "Coefficient of determination"}
+_LABELS = {"loss": "loss, mean of the samples", "accuracy": "accuracy, share of the samples", "r2": "R²"}
+_STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10.5,
+    "text.color": _INK,
+    "axes.edgecolor": _FAINT,
+    "axes.labelcolor": _INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 12,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 10,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "grid.color": "#E3E3E3",
+    "legend.frameon": False,
+    "figure.titlesize": 14,
+}
+_MANY_CLASSES = 40
+
+
+def plot_curves(history: History, path: str | PathLike[str]) -> None:
+    """Draw the losses, the metrics and, where it changes, the learning rate over the epochs.
+
+    path: where the picture goes; its suffix (.png, .pdf, .svg) says of what kind.
+    Raises ImportError when matplotlib is not installed, ValueError for a history of no epochs.
+    """
+    matplotlib = _matplotlib()
+    if not len(history):
+        raise ValueError("the history has no finished epoch to draw")
+    own = {"epoch", "iterations", "lr", "seconds"}
+    names = [name for name in history.columns if name not in own and not name.startswith("val_")]
+    rates = [row["lr"] for row in history if "lr" in row]
+    panels = len(names) + (len(set(rates)) > 1)
+    with matplotlib.rc_context(_STYLE):
+        figure = matplotlib.figure.Figure(figsize=(5.0 * panels, 4.2), layout="constrained")
+        axes = figure.subplots(1, panels, squeeze=False)[0]
+        for ax, name in zip(axes, names, strict=False):
+            _draw_measure(matplotlib, ax, history, name)
+        if panels > len(names):
+            axes[-1].step(history["epoch"], rates, where="mid", color=_RATE, linewidth=2)
+            axes[-1].set(title="Learning rate", ylabel="learning rate", ylim=(0, None))
+        for ax in axes:
+            _draw_epochs(ax, len(history))
+        figure.suptitle(_summary(history), x=0.012, horizontalalignment="left", fontweight="bold")
+        _save(figure, path)
+
+
+def plot_confusion(matrix: Any, classes: Sequence[Any] | None, path: str | PathLike[str]) -> None:
+    """Draw a confusion matrix: counts in the cells, coloured by the share of their true class.
+
+    matrix: (C, C) counts on the host, true classes along the rows, as `metrics.confusion_matrix` gives.
+    classes: the C names; None numbers them.
+    path: where the picture goes; its suffix (.png, .pdf, .svg) says of what kind.
+    Raises ImportError when matplotlib is not installed, ValueError when shapes do not fit.
+    """
+    matplotlib = _matplotlib()
+    counts = host.asarray(matrix)
+    names = [str(name) for name in (range(len(counts)) if classes is None else classes)]
+    if counts.ndim != 2 or counts.shape != (len(names), len(names)) or not names:
+        raise ValueError(f"a confusion matrix of {len(names)} classes is square, of that side; got {counts.shape}")
+    of_true = host.maximum(counts.sum(axis=1, keepdims=True), 1)
+    shares, total = counts / of_true, int(counts.sum())
+    right = int(host.trace(counts))
+    side = min(max(0.52 * len(names), 3.4), 16.0)
+    with matplotlib.rc_context({**_STYLE, "axes.spines.left": False, "axes.spines.bottom": False}):
+        figure = matplotlib.figure.Figure(figsize=(side + 2.2, side + 1.4), layout="constrained")
+        ax = figure.subplots()
+        # The root brings out small shares: they are the mistakes.
+        image = ax.imshow(shares, cmap="Blues", norm=matplotlib.colors.PowerNorm(0.5, 0.0, 1.0))
+        _name_classes(ax, names)
+        if len(names) <= _MANY_CLASSES:
+            _write_counts(ax, counts, shares)
+        ax.set(xlabel="predicted class", ylabel="true class")
+        ax.set_title(f"{right:,} of {total:,} samples right ({right / max(total, 1):.1%})")
+        percent = matplotlib.ticker.PercentFormatter(1.0)
+        bar = figure.colorbar(image, ax=ax, fraction=0.046, pad=0.03, format=percent)
+        bar.set_ticks([0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 1])
+        bar.set_label("share of the true class")
+        bar.outline.set_visible(False)
+        figure.suptitle("Confusion matrix", x=0.02, horizontalalignment="left", fontweight="bold")
+        _save(figure, path)
+
+
+def _matplotlib() -> Any:
+    try:
+        import matplotlib
+        import matplotlib.colors
+        import matplotlib.figure
+        import matplotlib.ticker
+    except ImportError as error:
+        raise ImportError("pictures need matplotlib, which is not installed: pip install 'pullback[viz]'") from error
+    return matplotlib
+
+
+def _summary(history: History) -> str:
+    epochs, iterations, seconds = len(history), int(history["iterations"][-1]), sum(history["seconds"])
+    text = f"{epochs} epoch{'' if epochs == 1 else 's'}, {iterations:,} iterations, {seconds:.3g} s"
+    return text + ", interrupted" * history.interrupted + ", stopped early" * history.stopped_early
+
+
+def _draw_measure(matplotlib: Any, ax: Any, history: History, name: str) -> None:
+    """One measure on the training and the validation data, with the best epoch marked."""
+    epochs, marker = history["epoch"], "o" if len(history) <= 12 else None
+    drawn: list[float] = []
+    for column, label, colour in ((name, "training", _TRAIN), (f"val_{name}", "validation", _VALIDATION)):
+        if column in history:
+            values = history[column]
+            ax.plot(epochs, values, color=colour, linewidth=2, marker=marker, markersize=5, label=label)
+            drawn.extend(values)
+    if history.best_epoch is not None and len(history) > 1:
+        best, value = history.best_epoch, values[history.best_epoch - 1]
+        ax.axvline(best, color=_FAINT, linewidth=1.2, linestyle=(0, (4, 3)), zorder=1)
+        ax.plot(best, value, "o", color=_INK, markersize=6.5, zorder=3, label=f"epoch {best}, the best: {value:.4g}")
+    ax.set(title=_NAMES.get(name, name.replace("_", " ").capitalize()), ylabel=_LABELS.get(name, name))
+    if name == "accuracy":
+        ax.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0))
+    elif name != "r2":
+        _choose_scale(matplotlib, ax, drawn)
+    ax.legend()
+
+
+def _draw_epochs(ax: Any, epochs: int) -> None:
+    """The axis of the epochs, and the grid."""
+    margin = max(0.03 * (epochs - 1), 0.3)
+    ax.set(xlabel="epoch", xlim=(1 - margin, epochs + margin))
+    ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
+    ax.grid(axis="y")
+    ax.set_axisbelow(True)
+
+
+def _choose_scale(matplotlib: Any, ax: Any, values: Sequence[float]) -> None:
+    """A logarithmic axis where positive values span more than a factor of 10."""
+    finite = [value for value in values if isfinite(value)]
+    if finite and min(finite) > 0 and max(finite) > 10 * min(finite):
+        decades = log10(max(finite) / min(finite))
+        ax.set_yscale("log")
+        ax.yaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5) if decades < 4 else (1,)))
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_locator(matplotlib.ticker.NullLocator())
+        ax.set_ylabel(f"{ax.get_ylabel()} (logarithmic)")
+
+
+def _name_classes(ax: Any, names: Sequence[str]) -> None:
+    longest = max(map(len, names))
+    size = 10.5 if len(names) <= 30 else max(4.0, 320 / len(names))
+    ax.set_xticks(range(len(names)), names, fontsize=size, rotation=0 if longest <= 4 else 45)
+    if longest > 4:
+        for label in ax.get_xticklabels():
+            label.set(horizontalalignment="right", rotation_mode="anchor")
+    ax.set_yticks(range(len(names)), names, fontsize=size)
+
+
+def _write_counts(ax: Any, counts: Any, shares: Any) -> None:
+    """The counts, dark on light and light on dark; cells of nothing stay quiet."""
+    size = 10.5 if len(counts) <= 20 else 210 / len(counts)
+    for row, column in host.ndindex(*counts.shape):
+        n, share = int(counts[row, column]), float(shares[row, column])
+        colour = "#C4C4C4" if n == 0 else "white" if share > 0.35 else _INK
+        weight = "bold" if row == column and n else "normal"
+        ax.text(column, row, str(n), color=colour, fontsize=size, fontweight=weight, ha="center", va="center")
+
+
+def _save(figure: Any, path: str | PathLike[str]) -> None:
+    kind = Path(path).suffix.lstrip(".") or "png"
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1, wspace=0.03)
+    with written_aside(path) as aside:
+        figure.savefig(aside, format=kind, dpi=160, facecolor="white")

@@ -1,0 +1,322 @@
+"""Trainer: the training loop."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from inspect import Parameter as Argument
+from inspect import signature
+from math import nan
+from time import perf_counter
+from typing import Any, Literal
+
+from ..autodiff.tape import no_grad
+from ..autodiff.tensor import Tensor
+from ..backends import backend_of
+from ..backends.host import host
+from ..data.dataset import ArrayDataset
+from ..data.loader import DataLoader
+from ..nn.module import Module
+from ..ops.manipulation import concat
+from ..optim.clip import clip_grad_norm_
+from ..optim.divergence import Diverged, LossWatch
+from ..optim.optimizer import Optimizer
+from .early_stopping import EarlyStopping
+from .history import History, Row
+from .metrics import Metric
+from .progress import Progress
+from .snapshot import Snapshot
+
+__all__ = ["Trainer"]
+
+
+class Trainer:
+    """Trains a model: epochs of updates, measured, watched over, and ended in good order.
+
+    model: called with all arrays of a batch but the last.
+    loss: called with what the model gives and the last array, the target; gives the mean loss of the batch.
+    optimizer: of the model's parameters.
+    metrics: what else to measure, see `train.metrics`.
+    schedule: a learning-rate schedule. Its `step()` is called after every epoch, or after every update with
+        `schedule_every="iteration"`; one whose `step` wants a value is given the monitored one.
+    clip_norm: the greatest norm of all gradients together; None leaves them as they are.
+    early_stopping: an `EarlyStopping`. What it monitors also decides which epoch is best; without one that is
+        the loss on the validation data, or where there are none the training loss.
+    restore_best_weights: end with the weights of the best epoch rather than of the last.
+    detect_divergence: raise Diverged when the loss is not finite or grows past a million times its start.
+    progress: show a progress bar on stderr.
+
+    >>> import pullback as pb
+    >>> from pullback import nn, optim
+    >>> x = pb.linspace(-1, 1, 64).reshape((64, 1))
+    >>> _ = pb.manual_seed(0)
+    >>> model = nn.Linear(1, 1)
+    >>> trainer = Trainer(model, nn.MSELoss(), optim.SGD(model.parameters(), lr=0.1), progress=False)
+    >>> history = trainer.fit((x, 3 * x + 1), epochs=50)
+    >>> round(model.weight.item(), 2), round(model.bias.item(), 2)
+    (3.0, 1.0)
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        loss: Callable[[Any, Any], Tensor],
+        optimizer: Optimizer,
+        *,
+        metrics: Sequence[Metric] = (),
+        schedule: Any = None,
+        schedule_every: Literal["epoch", "iteration"] = "epoch",
+        clip_norm: float | None = None,
+        early_stopping: EarlyStopping | None = None,
+        restore_best_weights: bool = True,
+        detect_divergence: bool = True,
+        progress: bool = True,
+    ) -> None:
+        if schedule_every not in ("epoch", "iteration"):
+            raise ValueError(f"schedule_every is 'epoch' or 'iteration'; got {schedule_every!r}")
+        if clip_norm is not None and not clip_norm > 0:
+            raise ValueError(f"clip_norm is a positive number or None; got {clip_norm!r}")
+        self.model = model
+        self.loss = loss
+        self.optimizer = optimizer
+        self.metrics = tuple(metrics)
+        self.schedule = schedule
+        self.schedule_takes_value = schedule is not None and _takes_value(schedule.step)
+        self.schedule_every = schedule_every
+        self.clip_norm = clip_norm
+        self.early_stopping = early_stopping
+        self.restore_best_weights = restore_best_weights
+        self.detect_divergence = detect_divergence
+        self.progress = progress
+
+    def fit(self, train: Any, validation: Any = None, epochs: int = 1) -> History:
+        """Train for some epochs, and return what was measured.
+
+        train: a `DataLoader`; a tuple of arrays or an `ArrayDataset`, which is shuffled and cut into batches
+            of 32; or anything with a length that gives batches anew each time it is iterated over.
+        validation: the same, but in order; measured after every epoch and never learnt from.
+
+        Ctrl-C ends training in good order: what was learnt is kept, and the history says `interrupted`.
+        Raises Diverged, naming the iteration, the learning rate and the last good loss; the parameters are
+        put back to those of that loss, and its `history` holds the epochs before.
+        """
+        if not isinstance(epochs, int) or epochs < 1:
+            raise ValueError(f"epochs is a whole number of at least 1; got {epochs!r}")
+        run = _Run(self, _as_batches(train, shuffle=True), None if validation is None else _as_batches(validation))
+        training = self.model.training
+        try:
+            with self._quiet(), Progress(epochs, _sample_count(run.train), self.progress) as bar:
+                run.go(epochs, bar)
+        except KeyboardInterrupt:
+            run.history.interrupted = True
+        except Diverged as error:
+            error.history = run.history
+            raise
+        finally:
+            self.model.train(training)
+        if self.restore_best_weights and run.history.best_epoch is not None:
+            run.best.restore()
+        return run.history
+
+    def evaluate(self, data: Any) -> dict[str, Any]:
+        """The loss and the metrics on some data, by name, with the model in evaluation mode.
+
+        data: as for `fit`, in order.
+        """
+        meter, training = Meter(self.metrics), self.model.training
+        self.model.eval()
+        try:
+            with no_grad():
+                for inputs, target in map(_parts, _as_batches(data)):
+                    prediction = self.model(*inputs)
+                    meter.add(self.loss(prediction, target).item(), prediction, target)
+        finally:
+            self.model.train(training)
+        return meter.results()
+
+    def predict(self, inputs: Any) -> Tensor:
+        """What the model gives for every sample, in order, in evaluation mode: one Tensor.
+
+        inputs: an array; a tuple of arrays where the model takes several; or a `DataLoader`, whose last
+            array, when it has several, is a target and left out.
+        Raises ValueError for a loader that shuffles.
+        """
+        if isinstance(inputs, DataLoader):
+            if inputs.shuffle:
+                raise ValueError("predict keeps the order of the samples, but this loader shuffles them")
+            loader, targets = inputs, len(inputs.dataset.arrays) > 1
+        else:
+            loader, targets = _as_batches(inputs if isinstance(inputs, tuple) else (inputs,)), False
+        training = self.model.training
+        self.model.eval()
+        try:
+            with no_grad():
+                return concat([self.model(*(batch[:-1] if targets else batch)) for batch in loader])  # type: ignore[no-any-return]
+        finally:
+            self.model.train(training)
+
+    def _quiet(self) -> AbstractContextManager[Any]:
+        """Where divergence is reported as such, NumPy's warnings on the way there are not."""
+        ignored = host.errstate(over="ignore", invalid="ignore", divide="ignore")
+        return ignored if self.detect_divergence else nullcontext()
+
+
+class Meter:
+    """The loss and metrics of the batches of an epoch, every sample counting alike."""
+
+    def __init__(self, metrics: Sequence[Metric]) -> None:
+        self.metrics = metrics
+        self.samples = 0
+        self._loss = 0.0
+        for metric in metrics:
+            metric.reset()
+
+    def add(self, loss: float, prediction: Tensor, target: Tensor) -> None:
+        """Take in a batch."""
+        count = target.shape[0]
+        self.samples += count
+        self._loss += loss * count
+        for metric in self.metrics:
+            metric.update(prediction.detach(), target)
+
+    @property
+    def loss(self) -> float:
+        """The mean loss so far."""
+        return self._loss / self.samples if self.samples else nan
+
+    def results(self) -> dict[str, Any]:
+        """Everything so far, by name."""
+        return {"loss": self.loss, **{metric.name: metric.compute() for metric in self.metrics}}
+
+
+class _Run:
+    """One call of `Trainer.fit`."""
+
+    def __init__(self, trainer: Trainer, train: Any, validation: Any) -> None:
+        if len(train) == 0:
+            raise ValueError("the training data give no batch; with drop_last, have at least batch_size samples")
+        self.trainer = trainer
+        self.train = train
+        self.validation = validation
+        self.stopping = trainer.early_stopping or EarlyStopping(
+            "loss" if validation is None else "val_loss", patience=None
+        )
+        self.stopping.reset()
+        self._check_monitor()
+        self.history = History(self.stopping.monitor, self.stopping.mode)
+        self.iteration = 0
+        self.best = Snapshot(trainer.model)
+        self.good = Snapshot(trainer.model) if trainer.detect_divergence else None
+        self.losses = LossWatch()
+
+    def _check_monitor(self) -> None:
+        names = ["loss", *(metric.name for metric in self.trainer.metrics)]
+        known = names if self.validation is None else names + [f"val_{name}" for name in names]
+        if self.stopping.monitor not in known:
+            raise ValueError(
+                f"early stopping watches {self.stopping.monitor!r}; this run measures {', '.join(known)}"
+                + (". Give fit validation data" if self.stopping.monitor.startswith("val_") else "")
+            )
+
+    def go(self, epochs: int, bar: Progress) -> None:
+        """Every epoch, until the last or an early stop."""
+        for epoch in range(1, epochs + 1):
+            begun, rate = perf_counter(), self._rate()
+            bar.start(epoch)
+            measured = self._train_epoch(bar)
+            if self.validation is not None:
+                results = self.trainer.evaluate(self.validation)
+                measured.update((f"val_{name}", value) for name, value in results.items())
+            row: Row = {"epoch": epoch, "iterations": self.iteration}
+            row.update((name, float(value)) for name, value in measured.items() if getattr(value, "ndim", 0) == 0)
+            row.update(lr=rate, seconds=perf_counter() - begun)
+            self.history.append(row)
+            bar.finish(row)
+            monitored = row[self.stopping.monitor]
+            if self.stopping.update(monitored):
+                self.best.take()
+                self.history.best_epoch = epoch
+            if self.stopping.stop:
+                self.history.stopped_early = True
+                return
+            self._step_schedule("epoch", monitored)
+
+    def _train_epoch(self, bar: Progress) -> dict[str, Any]:
+        trainer, meter = self.trainer, Meter(self.trainer.metrics)
+        trainer.model.train()
+        for inputs, target in map(_parts, self.train):
+            self.iteration += 1
+            trainer.optimizer.zero_grad()
+            prediction = trainer.model(*inputs)
+            loss = trainer.loss(prediction, target)
+            loss.backward()
+            value = loss.item()
+            self._update(value)
+            meter.add(value, prediction, target)
+            bar.advance(target.shape[0], self.iteration, meter.loss)
+        if self.good is not None and not _is_finite(trainer.model):
+            raise self._diverged("the parameters are not finite")
+        return meter.results()
+
+    def _update(self, loss: float) -> None:
+        """One step of the optimizer, once the loss that led to it is seen to be good."""
+        trainer = self.trainer
+        if self.good is not None:
+            if not self.losses.accepts(loss):
+                raise self._diverged(self.losses.complaint(loss))
+            self.good.take()
+        if trainer.clip_norm is not None:
+            clip_grad_norm_(trainer.model.parameters(), trainer.clip_norm)
+        trainer.optimizer.step()
+        self._step_schedule("iteration", loss)
+
+    def _step_schedule(self, moment: str, value: float) -> None:
+        schedule = self.trainer.schedule
+        if schedule is not None and self.trainer.schedule_every == moment:
+            schedule.step(*([value] if self.trainer.schedule_takes_value else []))
+
+    def _diverged(self, reason: str) -> Diverged:
+        """The exception; the parameters are put back first."""
+        assert self.good is not None
+        self.good.restore()
+        return Diverged(reason, iteration=self.iteration, rate=self._rate(), last_loss=self.losses.last_loss)
+
+    def _rate(self) -> float:
+        return float(self.trainer.optimizer.param_groups[0]["lr"])
+
+
+def _as_batches(data: Any, shuffle: bool = False) -> Any:
+    """What gives batches and has a length."""
+    if isinstance(data, (ArrayDataset, tuple, list)):
+        arrays = (data,) if isinstance(data, ArrayDataset) else data
+        return DataLoader(*arrays, batch_size=32 if shuffle else 256, shuffle=shuffle)
+    if isinstance(data, Iterable) and hasattr(data, "__len__") and not hasattr(data, "shape"):
+        return data
+    raise TypeError(f"expected a DataLoader, an ArrayDataset or a tuple of arrays; got {type(data).__name__}")
+
+
+def _sample_count(batches: Any) -> int | None:
+    return batches.plan.samples_per_epoch if isinstance(batches, DataLoader) else None
+
+
+def _parts(batch: Any) -> tuple[tuple[Any, ...], Any]:
+    """The inputs and the target of a batch."""
+    *inputs, target = batch
+    if not inputs:
+        raise ValueError(
+            "a batch holds inputs and a target; these have one array. Where it is both, give it twice: DataLoader(x, x)"
+        )
+    return tuple(inputs), target
+
+
+def _takes_value(step: Callable[..., Any]) -> bool:
+    """Whether a schedule's step cannot do without a value, as ReduceLROnPlateau's."""
+    positional = (Argument.POSITIONAL_ONLY, Argument.POSITIONAL_OR_KEYWORD)
+    return any(a.default is a.empty and a.kind in positional for a in signature(step).parameters.values())
+
+
+def _is_finite(model: Module) -> bool:
+    for p in model.parameters():
+        owner = backend_of(p.array)
+        xp = owner.namespace
+        if not bool(owner.to_host(xp.all(xp.isfinite(p.array)))):
+            return False
+    return True
