@@ -5,6 +5,9 @@ function that has a derivative is differentiable, on NumPy, CuPy and any other a
 """
 
 import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from . import ops
 from .autodiff import (
@@ -25,6 +28,9 @@ from .autodiff import (
 )
 from .backends import DTYPES, BackendMismatch, BackendUnavailable, backend, backends, use
 from .ops import *
+
+if TYPE_CHECKING:
+    from . import compile, data, interop, nn, optim, train
 
 __version__ = "0.1.0"
 
@@ -52,6 +58,20 @@ __all__ = [
 __all__ += ops.__all__
 
 Tensor.namespace = sys.modules[__name__]
+
+_ROOMS = ("compile", "data", "interop", "nn", "optim", "train")
+
+
+def __getattr__(name: str) -> ModuleType:
+    """The other rooms of the package, imported when first asked for, so that `import pullback` stays light."""
+    if name in _ROOMS:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *DTYPES, *_ROOMS})
+
 
 # fmt: off
 (

@@ -92,7 +92,12 @@ def test_binary_cross_entropy_agrees(torch, same, dtype, reduction, shape, weigh
     ours, theirs = weights(torch, dtype, weight, shape[-1:])
     rng = np.random.default_rng(2)
     input = rng.uniform(0.01, 0.99, shape)
-    same(nn.BCELoss(reduction=reduction, **ours), torch.nn.BCELoss(reduction=reduction, **theirs), input, rng.uniform(size=shape))
+    same(
+        nn.BCELoss(reduction=reduction, **ours),
+        torch.nn.BCELoss(reduction=reduction, **theirs),
+        input,
+        rng.uniform(size=shape),
+    )
 
 
 @pytest.mark.parametrize("weight", [[], ["weight"], ["pos_weight"], ["weight", "pos_weight"]])

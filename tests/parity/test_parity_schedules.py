@@ -47,8 +47,22 @@ PLATEAUS = [
 ]
 SEQUENCES = [
     ([("LinearLR", {"start_factor": 0.1, "total_iters": 10}), ("CosineAnnealingLR", {"T_max": 40})], [10]),
-    ([("ConstantLR", {"factor": 0.1, "total_iters": 3}), ("ExponentialLR", {"gamma": 0.9}), ("StepLR", {"step_size": 4})], [3, 20]),
-    ([("LinearLR", {}), ("LambdaLR", {"lr_lambda": lambda epoch: 0.9**epoch}), ("MultiStepLR", {"milestones": [2, 9]})], [6, 25]),
+    (
+        [
+            ("ConstantLR", {"factor": 0.1, "total_iters": 3}),
+            ("ExponentialLR", {"gamma": 0.9}),
+            ("StepLR", {"step_size": 4}),
+        ],
+        [3, 20],
+    ),
+    (
+        [
+            ("LinearLR", {}),
+            ("LambdaLR", {"lr_lambda": lambda epoch: 0.9**epoch}),
+            ("MultiStepLR", {"milestones": [2, 9]}),
+        ],
+        [6, 25],
+    ),
 ]
 CHAINS = [
     [("LinearLR", {"start_factor": 0.1, "total_iters": 8}), ("ExponentialLR", {"gamma": 0.95})],

@@ -129,7 +129,7 @@ class Op(Generic[P, R]):
                 if node is not None:
                     tracked |= bit
             else:
-                arrays.append(x)
+                arrays.append(x if type(x) is float else plain_numbers(self.name, (x,))[0])
                 parents.append(None)
             bit += bit
         record = tracked and self.differentiable and recording.get()

@@ -130,7 +130,7 @@ def _add_predict(commands: Any) -> None:
 
 
 def _add_backend(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--backend", default="auto", metavar="NAME", help="numpy, cupy, ...; by default the best")
+    parser.add_argument("--backend", metavar="NAME", help="numpy, cupy, ...; by default the best")
     parser.add_argument("--device", metavar="NAME", help="such as cuda:1; by default the backend's own choice")
 
 

@@ -33,7 +33,8 @@ _STYLE = {
     "xtick.major.size": 0,
     "ytick.major.size": 0,
     "grid.color": "#E3E3E3",
-    "legend.frameon": False,
+    "legend.edgecolor": "none",
+    "legend.framealpha": 0.85,
     "figure.titlesize": 14,
 }
 _MANY_CLASSES = 40
@@ -88,7 +89,7 @@ def plot_confusion(matrix: Any, classes: Sequence[Any] | None, path: str | PathL
         ax = figure.subplots()
         # The root brings out small shares: they are the mistakes.
         image = ax.imshow(shares, cmap="Blues", norm=matplotlib.colors.PowerNorm(0.5, 0.0, 1.0))
-        _name_classes(ax, names)
+        _name_classes(ax, names, side)
         if len(names) <= _MANY_CLASSES:
             _write_counts(ax, counts, shares)
         ax.set(xlabel="predicted class", ylabel="true class")
@@ -130,8 +131,9 @@ def _draw_measure(matplotlib: Any, ax: Any, history: History, name: str) -> None
             drawn.extend(values)
     if history.best_epoch is not None and len(history) > 1:
         best, value = history.best_epoch, values[history.best_epoch - 1]
+        shown = f"{value:.2%}" if name == "accuracy" else f"{value:.4g}"
         ax.axvline(best, color=_FAINT, linewidth=1.2, linestyle=(0, (4, 3)), zorder=1)
-        ax.plot(best, value, "o", color=_INK, markersize=6.5, zorder=3, label=f"epoch {best}, the best: {value:.4g}")
+        ax.plot(best, value, "o", color=_INK, markersize=6.5, zorder=3, label=f"best epoch {best}: {shown}")
     ax.set(title=_NAMES.get(name, name.replace("_", " ").capitalize()), ylabel=_LABELS.get(name, name))
     if name == "accuracy":
         ax.yaxis.set_major_formatter(matplotlib.ticker.PercentFormatter(1.0))
@@ -161,11 +163,12 @@ def _choose_scale(matplotlib: Any, ax: Any, values: Sequence[float]) -> None:
         ax.set_ylabel(f"{ax.get_ylabel()} (logarithmic)")
 
 
-def _name_classes(ax: Any, names: Sequence[str]) -> None:
-    longest = max(map(len, names))
+def _name_classes(ax: Any, names: Sequence[str], side: float) -> None:
+    """The names along both axes; slanted where a cell, of a `side` in inches for all, is too narrow for them."""
+    slanted = max(map(len, names)) > 10 * side / len(names)
     size = 10.5 if len(names) <= 30 else max(4.0, 320 / len(names))
-    ax.set_xticks(range(len(names)), names, fontsize=size, rotation=0 if longest <= 4 else 45)
-    if longest > 4:
+    ax.set_xticks(range(len(names)), names, fontsize=size, rotation=45 if slanted else 0)
+    if slanted:
         for label in ax.get_xticklabels():
             label.set(horizontalalignment="right", rotation_mode="anchor")
     ax.set_yticks(range(len(names)), names, fontsize=size)
@@ -173,7 +176,8 @@ def _name_classes(ax: Any, names: Sequence[str]) -> None:
 
 def _write_counts(ax: Any, counts: Any, shares: Any) -> None:
     """The counts, dark on light and light on dark; cells of nothing stay quiet."""
-    size = 10.5 if len(counts) <= 20 else 210 / len(counts)
+    digits = max(len(str(int(counts.max()))), 5)
+    size = (10.5 if len(counts) <= 20 else 210 / len(counts)) * 5 / digits
     for row, column in host.ndindex(*counts.shape):
         n, share = int(counts[row, column]), float(shares[row, column])
         colour = "#C4C4C4" if n == 0 else "white" if share > 0.35 else _INK

@@ -1,0 +1,115 @@
+"""A run's folder: the network and all that `predict` needs, written whole or not at all."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import current_thread, main_thread
+from typing import Any
+
+from .. import __version__
+from ..data.encoder import Encoder
+from ..interop import load_safetensors, save_safetensors, written_aside
+from ..nn import Dropout, Linear, Module, ReLU, Sequential
+
+__all__ = ["Architecture", "check_place", "new_run", "read_network", "write_json", "write_network"]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network of dense layers, ReLU between them, and dropout behind each of these.
+
+    >>> Architecture(64, (32,), 10).build()
+    Sequential(  # 2,410 parameters
+      (0): Linear(in_features=64, out_features=32, bias=True)  # 2,080 parameters
+      (1): ReLU()
+      (2): Linear(in_features=32, out_features=10, bias=True)  # 330 parameters
+    )
+    """
+
+    inputs: int
+    hidden: tuple[int, ...]
+    outputs: int
+    dropout: float = 0.0
+
+    def build(self) -> Sequential:
+        """The network with new weights, from the default generator."""
+        layers: list[Module] = []
+        width = self.inputs
+        for size in self.hidden:
+            layers += [Linear(width, size), ReLU(), *([Dropout(self.dropout)] if self.dropout else [])]
+            width = size
+        return Sequential(*layers, Linear(width, self.outputs))
+
+    def __str__(self) -> str:
+        return "-".join(map(str, (self.inputs, *self.hidden, self.outputs)))
+
+
+class _Tried(Exception):
+    """A place was tried, and can be written to."""
+
+
+def check_place(folder: Path) -> None:
+    """Raises ValueError where a run cannot be written to `folder`, which must be new or empty."""
+    if folder.is_dir() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty; name another folder with --out, or remove it")
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; name a folder with --out")
+    try:
+        with suppress(_Tried), written_aside(folder) as aside:
+            aside.mkdir()
+            raise _Tried
+    except OSError as error:
+        raise ValueError(f"a run cannot be written to {folder}: {error.strerror}") from None
+
+
+@contextmanager
+def new_run(folder: Path) -> Iterator[Path]:
+    """A folder to assemble a run in; it becomes `folder` at the end. Ctrl-C waits until then."""
+    patient = current_thread() is main_thread()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN) if patient else None
+    try:
+        with written_aside(folder) as aside:
+            aside.mkdir()
+            yield aside
+    finally:
+        if patient:
+            signal.signal(signal.SIGINT, before)
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Write plain data, readable by people too."""
+    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def write_network(folder: Path, network: Module, architecture: Architecture, encoder: Encoder) -> None:
+    """Write `weights.safetensors` and `model.json`."""
+    save_safetensors(folder / "weights.safetensors", network.state_dict(), {"pullback": __version__})
+    description = {
+        "pullback": __version__,
+        "architecture": asdict(architecture),
+        "encoder": encoder.to_dict(),
+    }
+    write_json(folder / "model.json", description)
+
+
+def read_network(folder: str | os.PathLike[str]) -> tuple[Sequential, Encoder]:
+    """The network of a run, in evaluation mode on the current backend, and the encoder of its tables.
+
+    Raises ValueError where there is no run, or a file of it is damaged.
+    """
+    path = Path(folder, "model.json")
+    if not path.is_file():
+        raise ValueError(f"{folder} is no run: it has no model.json; name a folder that `pullback train` wrote")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        shape = data["architecture"]
+        architecture = Architecture(**{**shape, "hidden": tuple(shape["hidden"])})
+        encoder, network = Encoder.from_dict(data["encoder"]), architecture.build()
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{path} is damaged ({type(error).__name__}: {error})") from None
+    network.load_state_dict(load_safetensors(path.with_name("weights.safetensors")))
+    return network.eval(), encoder
