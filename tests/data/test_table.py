@@ -148,7 +148,9 @@ def test_an_infinite_value_is_refused_with_its_line(tmp_path):
         read_csv(path).numbers("a")
 
 
-@pytest.mark.parametrize(("asked", "meant"), [("specis", "species"), ("Species", "species"), ("petal lenght", "petal length")])
+@pytest.mark.parametrize(
+    ("asked", "meant"), [("specis", "species"), ("Species", "species"), ("petal lenght", "petal length")]
+)
 def test_an_unknown_column_suggests_the_closest(asked, meant):
     with pytest.raises(TableError, match=f"has no column '{asked}'; did you mean '{meant}'"):
         read_csv(TABLES / "iris.csv").column(asked)

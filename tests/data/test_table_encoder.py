@@ -72,7 +72,9 @@ def test_an_encoder_survives_json_exactly(rows):
     np.testing.assert_array_equal(again.encode(table), encoder.encode(table))
     assert np.isfinite(encoder.encode(table)).all()
     scaled = encoder.encode_target(table)
-    np.testing.assert_allclose(scaled * again.target.std + again.target.mean, np.c_[list(y)], rtol=1e-5, atol=abs(max(y, key=abs)) * 1e-5)
+    np.testing.assert_allclose(
+        scaled * again.target.std + again.target.mean, np.c_[list(y)], rtol=1e-5, atol=abs(max(y, key=abs)) * 1e-5
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import pullback as pb
+import pullback.optim
 from pullback.autodiff.op import Op, registry
 from pullback.autodiff.tree import flatten, tree_map
 from pullback.backends import Backend, backend_of, find_backend_of, numpy_kernels, open_backend
@@ -153,6 +154,26 @@ def test_kernels_agree_with_the_reference(op: Op[..., Any], rule: Any, example: 
             b = b.sum(axis=tuple(range(b.ndim - a.ndim)), dtype=b.dtype)
         assert (a.dtype, a.shape) == (b.dtype, b.shape)
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+IN_PLACE = [
+    pytest.param(op, example, id=f"{op.name}-{number}")
+    for op in registry.values()
+    if f"{op.name}.in_place" in numpy_kernels.kernels
+    for number, example in enumerate(op.examples)
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("op", "example"), IN_PLACE)
+def test_updates_in_place_are_the_rule_to_the_bit(op: Op[..., Any], example: Any, dtype: str) -> None:
+    numpy = open_backend("numpy")
+    inputs = draw(example, numpy, dtype)
+    expected = op.function(numpy.namespace, *inputs, **example.metadata)
+    buffers = [x.copy() for x in inputs]
+    numpy_kernels.kernels[f"{op.name}.in_place"](*buffers, **example.metadata)
+    for got, value in zip((buffers[0], *buffers[2:]), expected, strict=True):
+        np.testing.assert_array_equal(got, value)
 
 
 def as_the_rule_sees_them(

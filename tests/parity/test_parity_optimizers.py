@@ -54,7 +54,7 @@ NAMED = {
 }
 
 
-def drawn(name, count=6):
+def drawn(name, count=5):
     """The defaults, and some of all the combinations of options, always the same ones."""
     grid = GRIDS[name]
     every = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]

@@ -179,3 +179,43 @@ def _rows(logits: Any) -> tuple[Any, Any]:
     """The logits as rows less their maxima, and the rows' numbers."""
     flat = logits.reshape(-1, logits.shape[-1])
     return flat - np.maximum.reduce(flat, axis=-1, keepdims=True), np.arange(flat.shape[0])
+
+
+@kernel("adam.in_place")
+def _(
+    parameter: Any,
+    gradient: Any,
+    exp_avg: Any,
+    exp_avg_sq: Any,
+    max_exp_avg_sq: Any = None,
+    *,
+    beta1: float,
+    beta2: float,
+    step_size: float,
+    correction: float,
+    eps: float,
+    decay: float = 0.0,
+    shrink: float = 1.0,
+) -> None:
+    # The same operations in the same order as the rule's, so the results are the same to the bit.
+    scratch = np.multiply(parameter, decay) if decay else np.empty_like(parameter)
+    if decay:
+        gradient += scratch
+    np.multiply(gradient, 1 - beta1, out=scratch)
+    exp_avg *= beta1
+    exp_avg += scratch
+    np.multiply(gradient, 1 - beta2, out=scratch)
+    scratch *= gradient
+    exp_avg_sq *= beta2
+    exp_avg_sq += scratch
+    largest = exp_avg_sq
+    if max_exp_avg_sq is not None:
+        largest = np.maximum(max_exp_avg_sq, exp_avg_sq, out=max_exp_avg_sq)
+    np.sqrt(largest, out=scratch)
+    scratch *= correction
+    scratch += eps
+    np.divide(exp_avg, scratch, out=scratch)
+    if shrink != 1.0:
+        parameter *= shrink
+    scratch *= step_size
+    parameter -= scratch

@@ -2,28 +2,40 @@
 
 import argparse
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from ..backends import Backend, use
+from ..backends import use
 
-__all__ = ["chosen_backend"]
+__all__ = ["chosen_backend", "device_name"]
 
 
 @contextmanager
-def chosen_backend(arguments: argparse.Namespace) -> Iterator[Backend]:
-    """The backend of `--backend` and `--device`, else of PULLBACK_BACKEND, else the best; current meanwhile.
+def chosen_backend(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    """Makes current the backend of `--backend` and `--device`, else of PULLBACK_BACKEND, else the best.
 
-    Raises BackendUnavailable, and ValueError for a name or a device there is not.
+    Gives its name and its device's. Raises BackendUnavailable, and ValueError for one there is not.
     """
     name, device = arguments.backend, arguments.device
     if name is None:
         name, _, own = os.environ.get("PULLBACK_BACKEND", "").partition(":")
         device = device or own or None
-    with use(name or "auto", device) as chosen:
+    with use(name or "auto", device) as backend:
         try:
-            chosen.asarray([0.0])
+            place = backend.device_of(backend.asarray([0.0]))
         except Exception as error:  # each library has its own for a device there is not
             reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise ValueError(f"the {chosen.name} backend has no device {device!r} ({reason})") from None
-        yield chosen
+            raise ValueError(f"the {backend.name} backend has no device {device!r} ({reason})") from None
+        yield backend.name, device_name(place)
+
+
+def device_name(device: Any) -> str:
+    """What `--device` calls a library's device.
+
+    >>> device_name("cpu")
+    'cpu'
+    """
+    number = getattr(device, "id", None)  # CuPy's devices have one
+    return re.sub(r".*Device\('(.*)'\)", r"\1", str(device)) if number is None else f"cuda:{number}"

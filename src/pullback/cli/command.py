@@ -84,9 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="command")
     _add_train(commands)
     _add_predict(commands)
-    commands.add_parser(
-        "info", help="show versions, backends, devices, BLAS and threads", allow_abbrev=False
-    )
+    commands.add_parser("info", help="show versions, backends, devices, BLAS and threads", allow_abbrev=False)
     return parser
 
 

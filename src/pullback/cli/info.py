@@ -3,7 +3,6 @@
 import argparse
 import os
 import platform
-import re
 import warnings
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -12,6 +11,7 @@ from importlib.util import find_spec
 from .. import __version__
 from ..backends import backends, open_backend
 from ..backends.host import host
+from .backend import device_name
 
 __all__ = ["run"]
 
@@ -58,8 +58,7 @@ def _backend(name: str) -> str:
     namespace = open_backend(name).namespace
     with warnings.catch_warnings(action="ignore"):
         devices = [device for device in namespace.__array_namespace_info__().devices() if device is not None]
-    names = [re.sub(r".*Device\('(.*)'\)", r"\1", str(device)) for device in devices]
-    return f"usable on {', '.join(names)}"
+    return f"usable on {', '.join(map(device_name, devices))}"
 
 
 def _blas() -> str:

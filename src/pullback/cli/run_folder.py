@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from threading import current_thread, main_thread
 from typing import Any
@@ -15,7 +17,7 @@ from ..data.encoder import Encoder
 from ..interop import load_safetensors, save_safetensors, written_aside
 from ..nn import Dropout, Linear, Module, ReLU, Sequential
 
-__all__ = ["Architecture", "check_place", "new_run", "read_network", "write_json", "write_network"]
+__all__ = ["Architecture", "check_place", "free_folder", "new_run", "read_network", "write_json", "write_network"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,16 @@ class Architecture:
 
     def __str__(self) -> str:
         return "-".join(map(str, (self.inputs, *self.hidden, self.outputs)))
+
+
+def free_folder(name: str) -> Path:
+    """A folder under `runs` that is not there yet, named after the data and the time."""
+    base = Path("runs", f"{name}-{time.strftime('%Y%m%d-%H%M%S')}")
+    return next(
+        folder
+        for number in count(1)
+        if not (folder := base if number == 1 else base.with_name(f"{base.name}-{number}")).exists()
+    )
 
 
 class _Tried(Exception):

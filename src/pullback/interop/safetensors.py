@@ -44,7 +44,9 @@ def save_safetensors(
     arrays = {name: _host_copy(name, value) for name, value in tensors.items()}
     with written_aside(path) as aside:
         aside.touch(exist_ok=False)  # an unwritable place raises OSError here, not an error of the format's
+        mode = aside.stat().st_mode
         save_file(arrays, aside, None if metadata is None else dict(metadata))
+        aside.chmod(mode)  # the writer leaves the file to its owner alone
 
 
 def load_safetensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:

@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 
 from ..autodiff.op import Op
 from ..autodiff.tensor import Tensor
-from ..backends import Array, Backend, backend_of
+from ..backends import Array, backend_of
 from ..nn.module import Parameter
+from .flat import FlatGroup
 from .hyperparameters import check_hyperparameters
 
 __all__ = ["Optimizer"]
@@ -19,54 +20,38 @@ __all__ = ["Optimizer"]
 Hyper = dict[str, float | bool]
 
 
-class _Slab:
-    """The parameters of a group, their gradients and their state, each in one flat buffer."""
+class _Entry:
+    """A parameter with what its rule keeps for it, and how many steps it has taken."""
 
-    def __init__(self, owner: Backend, parameters: Sequence[Tensor], state: Sequence[dict[str, Array]]) -> None:
-        xp = owner.namespace
-        self.owner = owner
-        self.ends: list[int] = []
-        for p in parameters:
-            self.ends.append((self.ends[-1] if self.ends else 0) + p.size)
-        self.parameter = xp.concat([xp.reshape(p.array, (-1,)) for p in parameters])
-        self.gradient = xp.empty_like(self.parameter)
-        self.state = {name: xp.concat([xp.reshape(s[name], (-1,)) for s in state]) for name in state[0]}
-        self.views = self._adopt(parameters, state)
-        self.blocks = self._cut(owner.block or self.parameter.shape[0])
+    __slots__ = ("parameter", "state", "step")
 
-    def _adopt(self, parameters: Sequence[Tensor], state: Sequence[dict[str, Array]]) -> list[Array]:
-        """Make the parameters' arrays, and those of their state, views of the buffers."""
-        start, views = 0, []
-        for p, own, end in zip(parameters, state, self.ends, strict=True):
-            shape = p.shape
-            p.array = self.owner.namespace.reshape(self.parameter[start:end], shape)
-            for name, whole in self.state.items():
-                own[name] = self.owner.namespace.reshape(whole[start:end], shape)
-            views.append(p.array)
-            start = end
-        return views
+    def __init__(self, parameter: Tensor) -> None:
+        self.parameter = parameter
+        self.state: dict[str, Tensor] = {}
+        self.step = 0
 
-    def _cut(self, length: int) -> list[list[Array]]:
-        """Views of the buffers in blocks that stay in the processor's cache while a rule passes over them."""
-        buffers = [self.parameter, self.gradient, *self.state.values()]
-        return [[b[i : i + length] for b in buffers] for i in range(0, self.parameter.shape[0], max(length, 1))]
+    def prepare(self, names: Mapping[str, float]) -> dict[str, Tensor]:
+        """The state by name, in the parameter's dtype and place also after it was moved."""
+        like = self.parameter.array
+        full_like = backend_of(like).namespace.full_like
+        for name, start in names.items():
+            known = self.state.get(name)
+            if known is None:
+                self.state[name] = Tensor(full_like(like, start))
+            else:
+                known.array = _as_array_like(known.array, like)
+        return {name: self.state[name] for name in names}
 
-    def holds(self, parameters: Sequence[Tensor]) -> bool:
-        """Whether the parameters are still where they were put."""
-        return all(p.array is view for p, view in zip(parameters, self.views, strict=True))
-
-    def update(self, rule: Op[..., Any], parameters: Sequence[Tensor], hyper: Mapping[str, Any]) -> None:
-        """One call of the rule over everything, in place."""
-        start = 0
-        for p, end in zip(parameters, self.ends, strict=True):
-            self.gradient[start:end] = p.grad.array.reshape(-1)  # type: ignore[union-attr]
-            start = end
-        apply = self.owner.implementation(rule)
-        for block in self.blocks:
-            new = apply(*block, **hyper)
-            block[0][...] = new[0]
-            for target, value in zip(block[2:], new[1:], strict=True):
-                target[...] = value
+    def update(self, rule: Op[..., Any], state: Mapping[str, Tensor], hyper: Mapping[str, Any]) -> None:
+        """One step of the rule for this parameter alone."""
+        p = self.parameter
+        assert p.grad is not None
+        results = rule(p.array, p.grad.array, *(s.array for s in state.values()), **hyper)
+        for target, new in zip((p, *state.values()), results, strict=True):
+            if backend_of(target.array).in_place:
+                target.array[...] = new  # it may be a view of a flat buffer
+            else:
+                target.array = new
 
 
 class Optimizer:
@@ -82,9 +67,8 @@ class Optimizer:
     def __init__(self, params: Iterable[Any], **defaults: Any) -> None:
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
-        self._state: dict[int, dict[str, Array]] = {}
-        self._steps: dict[int, int] = {}
-        self._slabs: dict[int, _Slab] = {}
+        self._entries: list[list[_Entry]] = []  # for each group
+        self._flat: dict[int, FlatGroup] = {}  # by the group's number
         given = list(params)
         if not given:
             raise ValueError(f"{type(self).__name__} was given no parameters")
@@ -116,6 +100,7 @@ class Optimizer:
                 raise ValueError("a parameter appears in more than one group")
             known.add(id(p))
         self.param_groups.append({**self.defaults, **group, "params": params})
+        self._entries.append([_Entry(p) for p in params])
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -126,75 +111,62 @@ class Optimizer:
 
     def next_hyper(self) -> list[Hyper]:
         """The rule's numbers for the coming step, for each group: what a traced step takes as its input."""
-        return [
-            self.hyper(group, 1 + max(self._steps.get(id(p), 0) for p in group["params"]))
-            for group in self.param_groups
-        ]
+        groups = zip(self.param_groups, self._entries, strict=True)
+        return [self.hyper(group, 1 + max(entry.step for entry in entries)) for group, entries in groups]
 
-    def step(self, hyper: Sequence[Mapping[str, Any]] | None = None) -> None:
+    def state_tensors(self) -> list[Tensor]:
+        """All that the rule keeps, made where it is not there yet: what a traced step reads and replaces."""
+        groups = zip(self.param_groups, self._entries, strict=True)
+        return [s for group, entries in groups for e in entries for s in e.prepare(self.state_names(group)).values()]
+
+    def step(self, hyper: Sequence[Hyper] | None = None) -> None:
         """Update every parameter that has a gradient.
 
-        hyper: the rule's numbers for each group, where they are traced; by default `next_hyper()`.
+        hyper: the rule's numbers for each group where they are traced, which leaves the count of steps alone;
+            by default those of the coming step.
         """
-        for number, group in enumerate(self.param_groups):
-            params = [p for p in group["params"] if p.grad is not None]
-            if not params:
+        for number, (group, entries) in enumerate(zip(self.param_groups, self._entries, strict=True)):
+            ready = [entry for entry in entries if entry.parameter.grad is not None]
+            if hyper is None:
+                for entry in ready:
+                    entry.step += 1
+            flat = self._flat_group(number) if ready and len(ready) == len(entries) else None
+            if flat is not None and all(entry.step == ready[0].step for entry in ready):
+                flat.update(self.rule, self.hyper(group, ready[0].step) if hyper is None else hyper[number])
                 continue
-            steps = [self._steps.get(id(p), 0) + 1 for p in params]
-            self._steps.update((id(p), step) for p, step in zip(params, steps, strict=True))
-            slab = self._slab(number, group)
-            if slab is not None and len(params) == len(group["params"]) and len(set(steps)) == 1:
-                slab.update(self.rule, params, self.hyper(group, steps[0]) if hyper is None else hyper[number])
-                continue
-            for p, step in zip(params, steps, strict=True):
-                self._update_one(p, group, self.hyper(group, step) if hyper is None else hyper[number])
+            names = self.state_names(group)
+            for entry in ready:
+                numbers = self.hyper(group, entry.step) if hyper is None else hyper[number]
+                entry.update(self.rule, entry.prepare(names), numbers)
 
-    def _update_one(self, p: Tensor, group: Mapping[str, Any], hyper: Mapping[str, Any]) -> None:
-        assert p.grad is not None
-        owner, state = backend_of(p.array), self._state_of(p, group)
-        new, *rest = self.rule(p.array, p.grad.array, *state.values(), **hyper)
-        if owner.in_place:
-            p.array[...] = new
-            for name, value in zip(state, rest, strict=True):
-                state[name][...] = value
-        else:
-            p.array = new
-            state.update(zip(state, rest, strict=True))
-
-    def _state_of(self, p: Tensor, group: Mapping[str, Any]) -> dict[str, Array]:
-        """What the rule keeps for a parameter, in its dtype and place, also after it was moved."""
-        known, full_like = self._state.get(id(p), {}), backend_of(p.array).namespace.full_like
-        found = {
-            name: _as_array_like(known[name], p.array) if name in known else full_like(p.array, start)
-            for name, start in self.state_names(group).items()
-        }
-        self._state[id(p)] = found
-        return found
-
-    def _slab(self, number: int, group: Mapping[str, Any]) -> _Slab | None:
-        """The group's flat buffers; None where it has more than one dtype or place, or no writing in place."""
-        params = group["params"]
-        slab = self._slabs.get(number)
-        if slab is not None and slab.holds(params) and slab.state.keys() == self.state_names(group).keys():
-            return slab
-        owner = backend_of(params[0].array)
-        first = (params[0].array.dtype, params[0].device)
-        if not owner.in_place or any((p.array.dtype, p.device) != first for p in params):
+    def _flat_group(self, number: int) -> FlatGroup | None:
+        """A group's flat buffers; None where it has more than one dtype or place, or no writing in place."""
+        group, entries = self.param_groups[number], self._entries[number]
+        names = self.state_names(group)
+        flat = self._flat.get(number)
+        if flat is not None and flat.names == tuple(names) and flat.holds():
+            return flat
+        first = entries[0].parameter
+        if not backend_of(first.array).in_place:
             return None
-        self._slabs[number] = _Slab(owner, params, [self._state_of(p, group) for p in params])
-        return self._slabs[number]
+        if any((e.parameter.array.dtype, e.parameter.device) != (first.array.dtype, first.device) for e in entries):
+            return None
+        self._flat[number] = FlatGroup([e.parameter for e in entries], [e.prepare(names) for e in entries])
+        return self._flat[number]
 
     def state_dict(self) -> dict[str, Any]:
         """The state by the parameters' numbers, and the groups' hyperparameters; arrays are copies."""
-        numbers = {id(p): i for i, p in enumerate(p for g in self.param_groups for p in g["params"])}
         state: dict[int, dict[str, Any]] = {}
-        for group in self.param_groups:
-            for p in group["params"]:
-                if id(p) in self._steps:
-                    kept = self._state_of(p, group)
-                    copies = {name: Tensor(_as_array_like(a, a, copy=True)) for name, a in kept.items()}
-                    state[numbers[id(p)]] = {"step": self._steps[id(p)], **copies}
-        groups = [{**g, "params": [numbers[id(p)] for p in g["params"]]} for g in self.param_groups]
+        groups: list[dict[str, Any]] = []
+        number = 0
+        for group, entries in zip(self.param_groups, self._entries, strict=True):
+            groups.append({**group, "params": list(range(number, number + len(entries)))})
+            for entry in entries:
+                if entry.step:
+                    kept = entry.prepare(self.state_names(group))
+                    copies = {n: Tensor(_as_array_like(s.array, s.array, copy=True)) for n, s in kept.items()}
+                    state[number] = {"step": entry.step, **copies}
+                number += 1
         return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -207,18 +179,16 @@ class Optimizer:
             raise ValueError(f"the groups have {counts[0]} parameters here and {counts[1]} in the state")
         for own, saved in zip(self.param_groups, state["param_groups"], strict=True):
             own.update({name: value for name, value in saved.items() if name != "params"})
-        self._slabs.clear()
-        number = 0
-        for group in self.param_groups:
-            for p in group["params"]:
-                saved = state["state"].get(number, state["state"].get(str(number)))
-                number += 1
-                self._state.pop(id(p), None)
-                self._steps.pop(id(p), None)
-                if saved is not None:
-                    self._steps[id(p)] = int(saved["step"])
-                    for name, array in self._state_of(p, group).items():
-                        self._state[id(p)][name] = _as_array_like(saved[name], array, copy=True)
+        self._flat.clear()
+        entries = [(group, e) for group, es in zip(self.param_groups, self._entries, strict=True) for e in es]
+        for number, (group, entry) in enumerate(entries):
+            saved = state["state"].get(number, state["state"].get(str(number), {"step": 0}))
+            entry.step = int(saved["step"])
+            entry.state = {
+                name: Tensor(_as_array_like(saved[name], entry.parameter.array, copy=True))
+                for name in self.state_names(group)
+                if name in saved
+            }
 
     def __repr__(self) -> str:
         lines = [
@@ -237,4 +207,4 @@ def _as_array_like(value: Any, like: Array, copy: bool = False) -> Array:
         array = here.from_host(owner.to_host(array), device=here.device_of(like))
     elif here.device_of(array) != here.device_of(like):
         array = here.to_device(array, here.device_of(like))
-    return here.namespace.astype(array, like.dtype, copy=copy)
+    return here.namespace.astype(array, like.dtype, copy=True) if copy or array.dtype != like.dtype else array

@@ -1,0 +1,65 @@
+"""Training a job: from each random start, with the optimizer and the schedule that were chosen."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from .. import optim
+from ..data import DataLoader
+from ..nn import CrossEntropyLoss, MSELoss
+from ..train import History, Restarts, Trainer, restart
+from ..train.metrics import R2, Accuracy
+from .job import Job
+
+__all__ = ["fit"]
+
+_SMOOTHING = 0.1
+_VALIDATION_BATCH = 1024
+
+
+def fit(job: Job, seeds: Iterable[int], *, progress: bool) -> Restarts[Trainer]:
+    """Train from every seed, and keep the network that does best on the validation rows.
+
+    Raises Diverged when every start diverged.
+    """
+    regression = job.encoder.target.classes is None
+
+    def build(seed: int) -> Trainer:
+        network = job.architecture.build()
+        optimizer = _optimizer(job, network.parameters())
+        return Trainer(
+            network,
+            MSELoss() if regression else CrossEntropyLoss(label_smoothing=_SMOOTHING),
+            optimizer,
+            metrics=[R2() if regression else Accuracy()],
+            schedule=_schedule(job, optimizer),
+            schedule_every="iteration" if job.schedule == "one-cycle" else "epoch",
+            progress=progress,
+        )
+
+    def train(trainer: Trainer) -> History:
+        rows = DataLoader(*job.part("train"), batch_size=job.batch_size, shuffle=True)
+        return trainer.fit(rows, DataLoader(*job.part("validate"), batch_size=_VALIDATION_BATCH), job.epochs)
+
+    return restart(build, train, seeds)
+
+
+def _optimizer(job: Job, parameters: Iterable[Any]) -> optim.Optimizer:
+    if job.optimizer == "sgd":
+        return optim.SGD(parameters, lr=job.lr, momentum=0.9)
+    kinds = {"adam": optim.Adam, "adamw": optim.AdamW, "rmsprop": optim.RMSprop, "adagrad": optim.Adagrad}
+    return kinds[job.optimizer](parameters, lr=job.lr)
+
+
+def _schedule(job: Job, optimizer: optim.Optimizer) -> Any:
+    if job.schedule == "one-cycle":
+        # One more than there are updates, since the schedule steps once more after the last of them.
+        return optim.lr_scheduler.OneCycleLR(optimizer, job.lr, total_steps=job.updates + 1, cycle_momentum=False)
+    if job.schedule == "cosine":
+        return optim.lr_scheduler.CosineAnnealingLR(optimizer, job.epochs)
+    if job.schedule == "step":
+        return optim.lr_scheduler.StepLR(optimizer, max(1, job.epochs // 3))
+    if job.schedule == "exponential":
+        return optim.lr_scheduler.ExponentialLR(optimizer, 0.01 ** (1 / job.epochs))
+    if job.schedule == "plateau":
+        return optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=max(2, job.epochs // 10))
+    return None

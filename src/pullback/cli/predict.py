@@ -1,0 +1,75 @@
+"""`pullback predict`: a trained network applied to a new table."""
+
+import argparse
+import csv
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+from ..autodiff import no_grad
+from ..backends import Array
+from ..backends.host import host
+from ..data import DataLoader
+from ..data.encoder import Target
+from ..data.table import read_table
+from ..interop import written_aside
+from ..nn import Module
+from ..ops.activation import softmax
+from .backend import chosen_backend
+from .notes import noted
+from .run_folder import read_network
+
+__all__ = ["run"]
+
+_BATCH = 1024
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write a CSV with the prediction for each row of a table, to standard output or to a file."""
+    with chosen_backend(arguments), noted() as notes:
+        network, encoder = read_network(arguments.folder)
+        table = read_table(arguments.data)
+        outputs = _outputs(network, encoder.encode(table))
+    header, rows = _columns(encoder.target), _rows(encoder.target, outputs)
+    if arguments.out is None:
+        _write(sys.stdout, header, rows)
+    else:
+        out = Path(arguments.out)
+        if out.is_dir():
+            raise ValueError(f"{out} is a folder; name a file with --out")
+        if out.exists() and out.samefile(arguments.data):
+            raise ValueError(f"{out} holds the data themselves; name another file with --out")
+        with written_aside(out) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+            _write(file, header, rows)
+    for note in notes:
+        print(f"note     {note}", file=sys.stderr)
+    if arguments.out is not None:
+        print(f"{len(outputs):,} predictions of {encoder.target.name} written to {arguments.out}")
+    return 0
+
+
+def _outputs(network: Module, inputs: Array) -> Array:
+    """What the network gives for every row, on the host."""
+    with no_grad():
+        return host.concatenate([network(x).numpy() for (x,) in DataLoader(inputs, batch_size=_BATCH)])
+
+
+def _columns(target: Target) -> list[str]:
+    return ["prediction", *(f"probability_{name}" for name in target.classes or ())]
+
+
+def _rows(target: Target, outputs: Array) -> Iterator[list[str]]:
+    """The cells of each row: the number, or the class and the probability of every class."""
+    if target.classes is None:
+        for (value,) in outputs.astype(host.float64) * target.std + target.mean:
+            yield [f"{value:.7g}"]
+        return
+    for row in softmax(outputs.astype(host.float64)):
+        yield [target.classes[int(row.argmax())], *(f"{p:.6f}" for p in row)]
+
+
+def _write(file: IO[str], header: Sequence[str], rows: Iterator[list[str]]) -> None:
+    table = csv.writer(file, lineterminator="\n")
+    table.writerow(header)
+    table.writerows(rows)

@@ -1,0 +1,64 @@
+import gzip
+import hashlib
+from importlib.resources import files
+
+import numpy as np
+import pullback as pb
+import pytest
+from numpy.testing import assert_array_equal
+from pullback.backends import open_backend
+from pullback.data import ArrayDataset, load_digits
+
+
+def test_arrays_are_kept_as_they_are_and_lists_take_the_default_dtypes():
+    exact = np.ones((3, 2))
+    tensor = pb.ones((3,))
+    kept = ArrayDataset(exact, tensor, [[1.0], [2.0], [3.0]], [1, 2, 3], [True, False, True]).arrays
+    assert kept[0] is exact
+    assert kept[1] is tensor
+    assert [a.dtype for a in kept[2:]] == [np.float32, np.int64, np.bool_]
+
+
+def test_samples_are_read_by_number_slice_and_list():
+    strict = open_backend("array_api_strict", "device1")
+    x, y = np.arange(10.0).reshape(5, 2), np.arange(5)
+    for kind in (np.asarray, strict.asarray, pb.tensor):
+        dataset = ArrayDataset(kind(x), kind(y))
+        for rows in (2, -1, slice(1, 4), [3, 0, 3]):
+            for found, expected in zip(dataset[rows], (x[rows], y[rows]), strict=True):
+                host = found.numpy() if isinstance(found, pb.Tensor) else pb.asarray(found).numpy()
+                assert type(found) is type(dataset.arrays[0])
+                assert_array_equal(host, expected)
+    assert len(list(dataset)) == 5
+    with pytest.raises(IndexError, match="no sample 5 among 5"):
+        dataset[5]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "error", "message"),
+    [
+        ((), ValueError, "at least one array"),
+        ((np.ones((3, 2)), np.ones(4)), ValueError, r"\(3, 2\), \(4,\)"),
+        ((np.ones(3), 5.0), ValueError, "array 1 of the data set is a single number"),
+        ((["a", "b"],), TypeError, "array 0 of the data set holds <U1"),
+        (([[1], [2, 3]],), TypeError, "array 0 of the data set is no array"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(arrays, error, message):
+    with pytest.raises(error, match=message):
+        ArrayDataset(*arrays)
+
+
+def test_the_digits_are_what_their_file_says():
+    images, labels = load_digits().arrays
+    assert (images.shape, images.dtype, labels.dtype) == ((1797, 64), np.float32, np.int64)
+    packed = files("pullback.data").joinpath("files", "digits.csv.gz").read_bytes()
+    lines = gzip.decompress(packed).decode().splitlines()
+    pixels = np.asarray([[int(word) for word in line.split(",")] for line in lines])
+    assert_array_equal(images * 16, pixels[:, :-1])
+    assert_array_equal(labels, pixels[:, -1])
+    assert (images.min(), images.max()) == (0, 1)
+    assert np.bincount(labels).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+    sources = files("pullback.data").joinpath("files", "SOURCES.md").read_text()
+    assert hashlib.sha256(packed).hexdigest() in sources
+    assert "CC BY 4.0" in sources
