@@ -3,9 +3,10 @@ import hashlib
 from importlib.resources import files
 
 import numpy as np
-import pullback as pb
 import pytest
 from numpy.testing import assert_array_equal
+
+import pullback as pb
 from pullback.backends import open_backend
 from pullback.data import ArrayDataset, load_digits
 

@@ -1,11 +1,12 @@
 import threading
 
 import numpy as np
-import pullback as pb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+
+import pullback as pb
 from pullback.backends import open_backend
 from pullback.data import ArrayDataset, DataLoader
 from pullback.data.prefetch import prefetch

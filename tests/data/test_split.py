@@ -1,9 +1,10 @@
 import numpy as np
-import pullback as pb
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+
+import pullback as pb
 from pullback.backends import open_backend
 from pullback.data import ArrayDataset, load_digits, split
 

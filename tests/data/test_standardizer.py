@@ -1,10 +1,11 @@
 import numpy as np
-import pullback as pb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose, assert_array_equal
+
+import pullback as pb
 from pullback.data import Standardizer
 
 VALUES = st.floats(-1e6, 1e6, width=32)

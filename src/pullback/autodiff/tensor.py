@@ -165,17 +165,20 @@ class Tensor:
             )
         return self.numpy().__array__() if dtype is None else self.numpy().astype(dtype)
 
+    def _number(self) -> Any:
+        return self.array if not self.shape else Tensor.namespace.reshape(self, ()).array
+
     def __bool__(self) -> bool:
-        return bool(self.item())
+        return bool(self._number())
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._number())
 
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._number())
 
     def __complex__(self) -> complex:
-        return complex(self.item())
+        return complex(self._number())
 
     def __index__(self) -> int:
         return self.numpy().__index__()  # type: ignore[no-any-return]

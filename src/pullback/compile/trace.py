@@ -198,8 +198,8 @@ class _TraceBackend(Backend):
         return device
 
     def to_host(self, array: Array, /) -> Any:
-        """The value in this trace."""
-        return self.below.to_host(array.value)
+        """Refused: what left the program here would be a constant of this trace."""
+        raise TypeError("a value was asked for while tracing; return it from the traced function instead")
 
 
 @cache

@@ -21,13 +21,14 @@ class DataLoader:
     batch_size: samples in a batch; the last of an epoch has what is left, or with `drop_last` is left out.
     shuffle: visit the samples in a new random order each epoch. The order depends on `seed` alone, not on
         the backend; without a seed, one is drawn from the default generator, which `pb.manual_seed` governs.
-    device: where host arrays go, by default the current backend's device.
+    device: where batches go, as the current backend names it; by default host arrays go to its device and
+        its own arrays stay where they are.
     prefetch: how many batches a background thread prepares and transfers ahead; by default 2 where host
         arrays must move to a device, else 0.
     Raises ValueError and TypeError for arrays that do not fit and for counts that are not whole and positive.
 
-    Host arrays become Tensors of the current backend. Arrays of another library stay in it, and no copy
-    passes through the host. No dtype is changed: float64 arrays give float64 batches, so cast them
+    Host arrays become Tensors of the current backend. Arrays of any other library stay in it, and none of
+    their batches passes through the host. No dtype is changed: float64 arrays give float64 batches, so cast them
     first where the model is float32.
 
     >>> loader = DataLoader([[1.0], [2.0], [3.0]], [0, 1, 1], batch_size=2)
@@ -69,8 +70,7 @@ class DataLoader:
         self._epoch_start = self.generator.offset
         order = permutation(self.plan.samples, generator=self.generator) if self.shuffle else None
         target, arrays = backend(), [a.array if isinstance(a, Tensor) else a for a in self.dataset.arrays]
-        device = target.device if self.device is None else target.find_device(self.device)
-        readers = [_reader(array, order, target, device) for array in arrays]
+        readers = [_reader(array, order, target, self.device) for array in arrays]
         batches = (tuple(read(rows) for read in readers) for rows in self.plan.slices(self._given))
         moves = target.name != "numpy" and any(backend_of(array).name == "numpy" for array in arrays)
         depth = (2 if moves else 0) if self.prefetch is None else self.prefetch
@@ -110,7 +110,10 @@ class DataLoader:
 
 
 def _reader(array: Array, order: Array | None, target: Backend, device: Any) -> Callable[[slice], Tensor]:
-    """The function from a slice of the epoch to those samples of an array, where they are wanted."""
+    """The function from a slice of the epoch to those samples of an array, where they are wanted.
+
+    device: where host arrays and those of the current backend go; with None only host arrays move.
+    """
     owner = backend_of(array)
 
     def move(part: Array) -> Array:
