@@ -16,15 +16,15 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from figures import BLUE, GREY, ORANGE, picture
+from figures import BLUE, GREY, INK, ORANGE, picture
 
 import pullback as pb
 
 x = np.array([1.0, 2.0])
 t = 1.0
 START = {
-    "W1": np.array([[0.5, -0.3], [0.2, 0.4]]),
-    "b1": np.array([0.1, -0.2]),
+    "W1": np.array([[0.5, -0.4], [0.2, 0.6]]),
+    "b1": np.array([0.1, -0.5]),
     "W2": np.array([0.7, -0.6]),
     "b2": np.array(0.3),
 }
@@ -90,11 +90,11 @@ def main(argv=None):
     by_pullback = gradients_by_pullback()
 
     print("\nSide by side\n")
-    print(f"    {'':8}{'by hand':>18}{'loss.backward()':>20}{'difference':>13}")
+    print(f"    {'':10}{'by hand':>18}{'loss.backward()':>20}{'difference':>13}")
     for name, gradient in by_hand.items():
         for place, hand in np.ndenumerate(gradient):
-            label, auto = name + "".join(f"[{i}]" for i in place), by_pullback[name][place]
-            print(f"    {label:8}{hand:18.14f}{auto:20.14f}{abs(hand - auto):13.0e}")
+            label, auto = name + str(list(place) or ""), by_pullback[name][place]
+            print(f"    {label:10}{hand:18.14f}{auto:20.14f}{abs(hand - auto):13.0e}")
 
     # What gradients are for: a small step against them makes the loss smaller.
     moved = {name: START[name] - 0.1 * by_hand[name] for name in START}
@@ -106,20 +106,43 @@ def main(argv=None):
 
 
 def draw(gradients, path):
-    """Draw the network with its values and, underneath each, the derivative of the loss by it."""
-    z, h, p, L = forward(**START)
-    dL_dh = (p - t) * START["W2"]
-    nodes = {  # where, what, its value, the derivative of the loss by it
-        (0, 1): ("$x_0$", x[0], None), (0, -1): ("$x_1$", x[1], None),
-        (2, 1): ("$h_0$", h[0], dL_dh[0]), (2, -1): ("$h_1$", h[1], dL_dh[1]),
-        (4, 0): ("$p$", p, p - t), (5.4, 0): ("$L$", L, 1.0),
-    }  # fmt: skip
-    edges = [((0, 1 - 2 * j), (2, 1 - 2 * i), ("W1", (i, j))) for i in (0, 1) for j in (0, 1)]
-    edges += [((2, 1 - 2 * i), (4, 0), ("W2", (i,))) for i in (0, 1)]
+    """Draw the network: every number in it and, underneath, the derivative of the loss by that number."""
+    _, h, p, L = forward(**START)
+    dL_dp, dL_dh = p - t, (p - t) * START["W2"]
+    places = {"x": [(0, 1.5), (0, -1.5)], "h": [(2.6, 1.5), (2.6, -1.5)], "p": (4.8, 0), "L": (6.3, 0)}
+    edges = [("W1", (i, j), places["x"][j], places["h"][i]) for i in (0, 1) for j in (0, 1)]
+    edges += [("W2", (i,), places["h"][i], places["p"]) for i in (0, 1)]
+    edges += [("b1", (0,), (2.6, 3.3), places["h"][0]), ("b1", (1,), (2.6, -3.3), places["h"][1])]
+    edges += [("b2", (), (4.8, 1.8), places["p"])]
 
-    def write(place, value, gradient):
-        ax.text(*place, f"{value:.3f}\n", color=BLUE, ha="center", va="center", linespacing=1.1)
-        ax.text(*place, f"\n{gradient:+.3f}", color=ORANGE, ha="center", va="center", linespacing=1.1)
+    with picture(path, width=9.6, height=5.6, title="Numbers go forward, derivatives come back") as ax:
 
-    with picture(path, width=9.5, height=4.6, title="Values go forward, gradients come back") as ax:
-        pass
+        def write(place, name, value, gradient=None, **mark):
+            lines = [(name, INK), (f"{value:.3f}", BLUE)]
+            lines += [] if gradient is None else [(f"{gradient:+.3f}", ORANGE)]
+            for number, (line, colour) in enumerate(lines):
+                text = "\n" * number + line + "\n" * (len(lines) - 1 - number)
+                ax.text(*place, text, color=colour, fontsize=9.5, ha="center", va="center", zorder=4)
+            ax.plot(*place, zorder=3, **mark)
+
+        ax.plot(*zip(places["p"], places["L"], strict=True), color=GREY, linewidth=1.2, zorder=1)
+        for name, index, start, end in edges:
+            ax.plot(*zip(start, end, strict=True), color=GREY, linewidth=1.2, zorder=1)
+            share = 0.0 if name[0] == "b" else 0.5 if start[1] == end[1] else 0.3 if name == "W1" else 0.45
+            place = np.add(start, share * np.subtract(end, start))
+            label = name + str(list(index) or "").replace(" ", "")
+            write(place, label, START[name][index], gradients[name][index], marker="s", color="white", ms=38)
+        circle = {"marker": "o", "ms": 52, "mfc": "white", "mec": INK, "mew": 1.2}
+        for i in (0, 1):
+            write(places["x"][i], f"x[{i}]", x[i], **circle)
+            write(places["h"][i], f"h[{i}]", h[i], dL_dh[i], **circle)
+        write(places["p"], "p", p, dL_dp, **circle)
+        write(places["L"], "L", L, 1.0, **circle)
+        ax.text(3.7, 3.4, "blue: the number", color=BLUE)
+        ax.text(3.7, 2.95, "orange: the derivative of the loss by it", color=ORANGE)
+        ax.set(xlim=(-0.6, 6.9), ylim=(-3.9, 3.9))
+        ax.set_axis_off()
+
+
+if __name__ == "__main__":
+    main()

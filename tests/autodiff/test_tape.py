@@ -206,3 +206,27 @@ def test_an_op_without_a_vjp_for_an_input_says_so() -> None:
     probabilities = pb.random.uniform((4, 3)).requires_grad_()
     with pytest.raises(TypeError, match="binary_cross_entropy_with_logits has no vjp for 'weight'"):
         pb.binary_cross_entropy_with_logits(pb.zeros((4, 3)), pb.zeros((4, 3)), probabilities)
+
+
+def test_ten_thousand_steps_leave_nothing_behind() -> None:
+    weight = pb.random.normal((4, 3)).requires_grad_()
+    x = pb.random.normal((5, 3))
+
+    def step() -> None:
+        weight.grad = None
+        loss = pb.sum(pb.relu(pb.linear(x, weight)))
+        loss.backward()
+
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(6_000):  # the interpreter's free lists fill up first
+            step()
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(4_000):
+            step()
+        assert tracemalloc.get_traced_memory()[0] - before < 4_000  # less than a byte a step
+    finally:
+        tracemalloc.stop()
+        gc.enable()

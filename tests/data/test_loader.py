@@ -185,8 +185,15 @@ def test_the_thread_sees_the_callers_backend_and_gradient_mode():
         assert list(prefetch(items(), depth=2)) == [strict.device, False]
 
 
-@pytest.mark.parametrize(("options", "error"), [({"batch_size": 0}, ValueError), ({"batch_size": 2.5}, TypeError),
-                                                ({"prefetch": -1}, ValueError), ({"seed": -1}, ValueError)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"batch_size": 0}, ValueError),
+        ({"batch_size": 2.5}, TypeError),
+        ({"prefetch": -1}, ValueError),
+        ({"seed": -1}, ValueError),
+    ],
+)
 def test_bad_options_are_refused_at_once(options, error):
     with pytest.raises(error, match=next(iter(options))):
         DataLoader(np.arange(4), **options)

@@ -9,7 +9,7 @@ from pullback import nn
 
 pytestmark = pytest.mark.parity
 
-WEIGHTS = [((150, 400), (150, 400)), ((400, 150), (400, 150)), ((60, 3, 4, 80), (60, 80, 3, 4))]
+WEIGHTS = [((90, 200), (90, 200)), ((200, 90), (200, 90)), ((30, 3, 4, 50), (30, 50, 3, 4))]
 """A shape of ours, channels last, and PyTorch's, channels second."""
 UNIFORM = [
     ("uniform_", {}),
@@ -50,8 +50,8 @@ def draw(torch):
 def test_uniform_initializers_have_the_same_bounds_and_distribution(draw, name, options, shapes):
     ours, theirs = draw(name, options, shapes)
     span = theirs.max() - theirs.min()
-    assert abs(ours.min() - theirs.min()) < span * 1e-3
-    assert abs(ours.max() - theirs.max()) < span * 1e-3
+    assert abs(ours.min() - theirs.min()) < span * 2e-3
+    assert abs(ours.max() - theirs.max()) < span * 2e-3
     assert ks_2samp(ours, theirs).pvalue > 0.001
 
 
@@ -59,8 +59,8 @@ def test_uniform_initializers_have_the_same_bounds_and_distribution(draw, name, 
 @pytest.mark.parametrize(("name", "options"), NORMAL)
 def test_normal_initializers_have_the_same_moments_and_distribution(draw, name, options, shapes):
     ours, theirs = draw(name, options, shapes)
-    assert ours.std() == pytest.approx(theirs.std(), rel=0.02)
-    assert ours.mean() == pytest.approx(theirs.mean(), abs=0.02 * float(theirs.std()))
+    assert ours.std() == pytest.approx(theirs.std(), rel=0.03)
+    assert ours.mean() == pytest.approx(theirs.mean(), abs=0.04 * float(theirs.std()))
     assert ks_2samp(ours, theirs).pvalue > 0.001
 
 

@@ -98,7 +98,7 @@ class Op(Generic[P, R]):
 
     def _on_arrays(self, inputs: Sequence[Any], metadata: dict[str, Any]) -> tuple[Any, Backend]:
         """The forward, by the kernel of the arrays' backend where there is one; and the result's backend."""
-        kinds = tuple(map(type, inputs))
+        kinds = (*map(type, inputs),)
         found = self._runs.get(kinds)
         if found is None:
             owner = common_backend(self.name, inputs)

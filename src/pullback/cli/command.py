@@ -1,6 +1,7 @@
 """The command line: what can be asked for, and how bad input ends."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -44,6 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     >>> main(["train", "digits", "--epochs", "0"])
     2
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal of another alphabet is no reason to fail
     try:
         arguments = _parser().parse_args(argv)
         if arguments.command is None:

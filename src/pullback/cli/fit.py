@@ -1,6 +1,6 @@
 """Training a job: from each random start, with the optimizer and the schedule that were chosen."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from .. import optim
@@ -16,12 +16,13 @@ _SMOOTHING = 0.1
 _VALIDATION_BATCH = 1024
 
 
-def fit(job: Job, seeds: Iterable[int], *, progress: bool) -> Restarts[Trainer]:
+def fit(job: Job, seeds: Iterable[int], *, progress: bool) -> tuple[Restarts[Trainer], bool]:
     """Train from every seed, and keep the network that does best on the validation rows.
 
-    Raises Diverged when every start diverged.
+    Returns how that went, and whether Ctrl-C ended it. Raises Diverged when every start diverged.
     """
     regression = job.encoder.target.classes is None
+    histories: list[History] = []
 
     def build(seed: int) -> Trainer:
         network = job.architecture.build()
@@ -38,14 +39,18 @@ def fit(job: Job, seeds: Iterable[int], *, progress: bool) -> Restarts[Trainer]:
 
     def train(trainer: Trainer) -> History:
         rows = DataLoader(*job.part("train"), batch_size=job.batch_size, shuffle=True)
-        return trainer.fit(rows, DataLoader(*job.part("validate"), batch_size=_VALIDATION_BATCH), job.epochs)
+        validation = DataLoader(*job.part("validate"), batch_size=_VALIDATION_BATCH)
+        histories.append(trainer.fit(rows, validation, job.epochs))
+        return histories[-1]
 
-    return restart(build, train, seeds)
+    result = restart(build, train, seeds)
+    return result, any(history.interrupted for history in histories)
 
 
 def _optimizer(job: Job, parameters: Iterable[Any]) -> optim.Optimizer:
     if job.optimizer == "sgd":
         return optim.SGD(parameters, lr=job.lr, momentum=0.9)
+    kinds: dict[str, Callable[..., optim.Optimizer]]
     kinds = {"adam": optim.Adam, "adamw": optim.AdamW, "rmsprop": optim.RMSprop, "adagrad": optim.Adagrad}
     return kinds[job.optimizer](parameters, lr=job.lr)
 

@@ -5,6 +5,7 @@ import os
 import platform
 import warnings
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
@@ -24,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"pullback {__version__}, Python {platform.python_version()}, {platform.platform()}\n")
     _section("packages", {name: _version(name) for name in _PACKAGES})
     _section("optional packages", {name: _version(name) for name in _OPTIONAL})
-    _section("backends", {name: _told(lambda name=name: _backend(name)) for name in backends()})  # type: ignore[misc]
+    _section("backends", {name: _told(partial(_backend, name)) for name in backends()})
     _section("this machine", {"BLAS": _told(_blas), "threads": _told(_threads), "CPU cores": _told(_cores)})
     return 0
 
@@ -68,7 +69,7 @@ def _blas() -> str:
         pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
         if pools:
             return ", ".join(f"{pool['internal_api']} {pool['version']}" for pool in pools)
-    built = host.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[index]
+    built = host.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return f"{built['name']} {built['version']}"
 
 

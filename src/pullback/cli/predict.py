@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import io
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -33,6 +34,8 @@ def run(arguments: argparse.Namespace) -> int:
         outputs = _outputs(network, encoder.encode(table))
     header, rows = _columns(encoder.target), _rows(encoder.target, outputs)
     if arguments.out is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")
         _write(sys.stdout, header, rows)
     else:
         out = Path(arguments.out)

@@ -89,7 +89,7 @@ def new_run(folder: Path) -> Iterator[Path]:
             yield aside
     finally:
         if patient:
-            signal.signal(signal.SIGINT, before)
+            signal.signal(signal.SIGINT, before or signal.SIG_DFL)
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
@@ -123,5 +123,8 @@ def read_network(folder: str | os.PathLike[str]) -> tuple[Sequential, Encoder]:
         encoder, network = Encoder.from_dict(data["encoder"]), architecture.build()
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({type(error).__name__}: {error})") from None
-    network.load_state_dict(load_safetensors(path.with_name("weights.safetensors")))
+    try:
+        network.load_state_dict(load_safetensors(path.with_name("weights.safetensors")))
+    except TypeError as error:
+        raise ValueError(str(error)) from None
     return network.eval(), encoder

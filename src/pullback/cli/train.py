@@ -34,15 +34,17 @@ def run(arguments: argparse.Namespace) -> int:
             print(job.describe(backend, device), *(f"note     {note}" for note in notes), sep="\n", flush=True)
         began = time.perf_counter()
         seeds = [(arguments.seed + number) % 2**64 for number in range(arguments.restarts)]
-        result = fit(job, seeds, progress=not arguments.quiet)
+        result, interrupted = fit(job, seeds, progress=not arguments.quiet)
         seconds = time.perf_counter() - began
-        outputs = result.best.predict(job.part("test")[0]).numpy()
-        measured = _measure(job, outputs)
-        setting = {"backend": backend, "device": device, "seconds": round(seconds, 3)}
         if arguments.out is None and folder.exists():
             folder = free_folder(name)
-        written = _write(folder, job, result, outputs, {**setting, **measured})
-    if result.history.interrupted:
+        with new_run(folder) as aside:
+            outputs = result.best.predict(job.part("test")[0]).numpy()
+            measured = _measure(job, outputs)
+            setting = {"backend": backend, "device": device, "seconds": round(seconds, 3)}
+            summary = _summary(job, result, {**setting, **measured, "interrupted": interrupted})
+            written = _write(aside, job, result, outputs, summary)
+    if interrupted:
         print(f"pullback: interrupted; what was learnt is in {folder}", file=sys.stderr)
         return 130
     if arguments.quiet:
@@ -64,22 +66,21 @@ def _measure(job: Job, outputs: Array) -> dict[str, float]:
     return {"test_accuracy": right / len(truth), "test_loss": float(cross_entropy(outputs, truth))}
 
 
-def _write(folder: Path, job: Job, result: Restarts[Trainer], outputs: Array, measured: dict[str, Any]) -> list[str]:
-    """Write the run's folder; returns the names of its files."""
+def _write(folder: Path, job: Job, result: Restarts[Trainer], outputs: Array, summary: dict[str, Any]) -> list[str]:
+    """Write the files of a run, and pictures where matplotlib is installed; returns their names."""
     history, classes = result.history, job.encoder.target.classes
-    with new_run(folder) as aside:
-        write_network(aside, result.best.model, job.architecture, job.encoder)
-        history.to_csv(aside / "history.csv")
-        write_json(aside / "summary.json", _summary(job, result, measured))
-        written = ["weights.safetensors", "model.json", "history.csv", "summary.json"]
-        if find_spec("matplotlib") is not None:
-            if len(history):
-                plot_curves(history, aside / "curves.png")
-                written.append("curves.png")
-            if classes is not None:
-                matrix = confusion_matrix(outputs, job.part("test")[1], classes=len(classes))
-                plot_confusion(matrix, classes, aside / "confusion.png")
-                written.append("confusion.png")
+    write_network(folder, result.best.model, job.architecture, job.encoder)
+    history.to_csv(folder / "history.csv")
+    write_json(folder / "summary.json", summary)
+    written = ["weights.safetensors", "model.json", "history.csv", "summary.json"]
+    if find_spec("matplotlib") is not None:
+        if len(history):
+            plot_curves(history, folder / "curves.png")
+            written.append("curves.png")
+        if classes is not None:
+            matrix = confusion_matrix(outputs, job.part("test")[1], classes=len(classes))
+            plot_confusion(matrix, classes, folder / "confusion.png")
+            written.append("confusion.png")
     return written
 
 
@@ -103,7 +104,6 @@ def _summary(job: Job, result: Restarts[Trainer], measured: dict[str, Any]) -> d
         "epochs": len(history),
         "best_epoch": history.best_epoch,
         "iterations": int(history.rows[-1]["iterations"]) if history.rows else 0,
-        "interrupted": history.interrupted,
         "rows": {part: len(rows) for part, rows in job.parts.items()},
         "network": str(job.architecture),
         "dropout": job.architecture.dropout,

@@ -1,0 +1,80 @@
+"""The same work side by side with PyTorch eager: medians and ratios.
+
+    python benchmarks/run.py [--backend numpy|cupy] [--json FILE] [--rounds N]
+
+Both libraries run in one process and take turns, so that a machine whose speed drifts slows both. What
+is quoted is the ratio of the medians. Needs the `bench` extra (PyTorch).
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pullback as pb
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from memory import growth
+from work import TASKS, Work
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Compare pullback with PyTorch eager on the same work.")
+    parser.add_argument("--backend", default="numpy", help="the backend of pullback's side (default: numpy)")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--rounds", type=int, default=25, help="measurements of each side (default: 25)")
+    parser.add_argument("--strict", action="store_true", help="exit with status 1 where a limit is passed")
+    options = parser.parse_args(argv)
+    try:
+        import torch
+    except ImportError:
+        print("benchmarks: PyTorch is the peer; pip install 'pullback[bench]'", file=sys.stderr)
+        return 2
+
+    rows: list[dict[str, Any]] = []
+    with pb.use(options.backend) as backend:
+        wait = torch.cuda.synchronize if backend.name == "cupy" else lambda: None
+
+        def settle() -> None:
+            backend.synchronize()
+            wait()
+
+        print(f"pullback {pb.__version__} on {backend.name}, PyTorch {torch.__version__}")
+        print(f"{'task':<58}{'pullback':>12}{'PyTorch':>12}{'ratio':>8}{'limit':>8}")
+        for task in TASKS:
+            ours, theirs = task.ours(), task.theirs(torch)
+            mine, peers = measure(ours, theirs, task.calls, options.rounds, settle)
+            ratio = mine / peers
+            print(f"{task.name:<58}{mine * 1e6:>9.0f} µs{peers * 1e6:>9.0f} µs{ratio:>8.2f}{task.limit:>8.2f}")
+            rows.append(
+                {"task": task.name, "pullback_us": mine * 1e6, "pytorch_us": peers * 1e6, "ratio": ratio, "limit": task.limit}
+            )
+        grown = growth(TASKS[0].ours())
+        print(f"memory after 10,000 training steps, above that after 100, garbage collector off: {grown:+,} bytes")
+    if options.json:
+        figures = {"backend": options.backend, "tasks": rows, "memory_growth_bytes": grown}
+        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    return int(options.strict and any(row["ratio"] > row["limit"] for row in rows))
+
+
+def measure(ours: Work, theirs: Work, calls: int, rounds: int, settle: Any) -> tuple[float, float]:
+    """The median seconds of one call of each, taken in turns."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for turn in range(rounds + 3):
+        for side, work in enumerate((ours, theirs)):
+            settle()
+            start = time.perf_counter()
+            for _ in range(calls):
+                work()
+            settle()
+            if turn >= 3:  # the first turns warm up
+                times[side].append((time.perf_counter() - start) / calls)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
