@@ -7,6 +7,7 @@ import numpy as np
 try:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullLocator
 except ImportError as error:
     raise SystemExit("the examples draw with matplotlib; install it with: pip install '.[viz]'") from error
 
@@ -55,13 +56,26 @@ def picture(path, columns=1, rows=1, width=5.0, height=4.2, title=None, **grid):
         print(f"\nPicture: {path}")
 
 
-def draw_cost_surface(ax, cost, across, up, levels):
-    """Draw the contour lines of a cost of two parameters, and mark its minimum among the points drawn.
+def draw_cost_surface(ax, cost, across, up, levels=14):
+    """Draw the contour lines of a cost of two parameters, closer together the lower it is.
 
-    cost: takes parameters (2, points), gives (points,). across, up: the range of either parameter.
+    cost: takes parameters (..., 2), gives (...). across, up: the range of the first and the second one.
     """
     grid = np.meshgrid(np.linspace(*across, 201), np.linspace(*up, 201))
-    heights = cost(np.stack([axis.ravel() for axis in grid])).reshape(201, 201)
-    ax.contourf(*grid, heights, levels=[0, *levels], cmap="Greys", alpha=0.22, extend="max")
-    ax.contour(*grid, heights, levels=levels, colors=GREY, linewidths=0.6)
-    ax.set(xlim=across, ylim=up)
+    heights = cost(np.stack(grid, axis=-1))
+    lowest, highest = heights.min(), heights.max()
+    at = lowest + (highest - lowest) * np.linspace(0, 1, levels + 1)[1:] ** 2
+    ax.contourf(*grid, heights, levels=[lowest, *at], cmap="Greys", alpha=0.3)
+    ax.contour(*grid, heights, levels=at, colors=GREY, linewidths=0.6)
+    ax.set(xlim=across, ylim=up, aspect="equal")  # so that straight downhill is at right angles to a contour
+
+
+def make_logarithmic(ax):
+    """Make the upright axis logarithmic; where it spans a few decades only, its numbers are written out."""
+    ax.set_yscale("log")
+    ax.grid(axis="y")
+    ax.yaxis.set_minor_locator(NullLocator())
+    bottom, top = ax.get_ylim()
+    if top < 1000 * bottom:
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")

@@ -58,7 +58,7 @@ def test_the_confusion_matrix_names_its_classes_and_counts(tmp_path):
         assert str(count) in words
 
 
-@pytest.mark.parametrize("classes", [1, 2, 12, 45])
+@pytest.mark.parametrize("classes", [1, 2, 41])
 def test_pictures_of_any_number_of_classes_are_written_whole(classes, tmp_path):
     plot_confusion(np.zeros((classes, classes), dtype=int), None, tmp_path / "confusion.png")
     assert (tmp_path / "confusion.png").read_bytes().startswith(b"\x89PNG")

@@ -1,4 +1,5 @@
 import csv
+import re
 
 import numpy as np
 import pytest
@@ -59,12 +60,12 @@ def interrupt(loss):
 
 def test_a_line_is_learnt_on_every_backend(place):
     trainer = linear(metrics=[R2()])
-    history = trainer.fit(line(), validation=line(32), epochs=40)
+    history = trainer.fit(line(), validation=line(32), epochs=80)
     assert state(trainer)["weight"] == pytest.approx(3, abs=1e-3)
     assert state(trainer)["bias"] == pytest.approx(1, abs=1e-3)
     assert history.columns == ["epoch", "iterations", "loss", "r2", "val_loss", "val_r2", "lr", "seconds"]
-    assert history["epoch"] == list(range(1, 41))
-    assert history["iterations"] == list(range(2, 82, 2))
+    assert history["epoch"] == list(range(1, 81))
+    assert history["iterations"] == list(range(2, 162, 2))
     assert history["val_r2"][-1] > 0.999
     assert min(history["seconds"]) > 0
     assert type(trainer.predict(line()[0]).array) is type(trainer.model.weight.array)
@@ -219,9 +220,8 @@ def test_ctrl_c_in_the_first_epoch_keeps_what_was_learnt_so_far():
 def test_divergence_puts_back_the_parameters_of_the_last_good_loss(place, lr):
     x, y = line(32)
     trainer = linear(lr=lr)
-    with pytest.raises(
-        Diverged, match=rf"iteration \d+, learning rate {lr:g}: the loss is .* last good loss"
-    ) as caught:
+    message = rf"iteration \d+, learning rate {re.escape(f'{lr:g}')}: the loss is .* last good loss"
+    with pytest.raises(Diverged, match=message) as caught:
         trainer.fit(data.DataLoader(x, y), epochs=1000)
     error = caught.value
     assert error.rate == lr
@@ -238,7 +238,7 @@ def test_a_loss_that_is_not_a_number_stops_training_before_it_is_learnt_from():
     kept = linear()
     kept.fit(data.DataLoader(x[:32], y[:32]))
     trainer = linear(loss=Counting(3, lambda loss: loss * float("nan")))
-    with pytest.raises(Diverged, match="iteration 3, .*the loss is nan") as caught:
+    with pytest.raises(Diverged, match=r"iteration 3, .*the loss is nan") as caught:
         trainer.fit(data.DataLoader(x, y), epochs=2)
     assert caught.value.iteration == 3
     # The loss before it was the second, and that one was of the parameters after one update.
@@ -255,7 +255,7 @@ def test_a_first_loss_that_is_not_a_number_blames_the_data():
 
 
 def test_the_last_update_of_an_epoch_is_watched_too():
-    trainer = linear(lr=1e38)
+    trainer = linear(lr=3e38)
     with pytest.raises(Diverged, match="the parameters are not finite"):
         trainer.fit(line(32), epochs=1)
     assert state(trainer)["weight"] == 0
@@ -281,43 +281,26 @@ def test_running_averages_are_put_back_too():
 
 def test_divergence_may_be_let_be():
     trainer = linear(lr=20.0, detect_divergence=False, restore_best_weights=False)
-    trainer.fit(line(32), epochs=12)
+    trainer.fit(line(32), epochs=5)
     assert trainer.evaluate(line(32))["loss"] > 1e9
 
 
-def test_a_schedule_steps_after_every_epoch_or_every_iteration():
-    trainer = linear()
-    trainer.schedule = None
-    step = linear(lr=0.1)
-    step = Trainer(
-        step.model,
-        step.loss,
-        step.optimizer,
-        schedule=optim.lr_scheduler.StepLR(step.optimizer, step_size=2, gamma=0.5),
-        progress=False,
-    )
-    assert step.fit(line(), epochs=5)["lr"] == pytest.approx([0.1, 0.1, 0.05, 0.05, 0.025])
-
-    once = linear(lr=0.1)
-    schedule = optim.lr_scheduler.OneCycleLR(once.optimizer, max_lr=0.2, total_steps=6)
+@pytest.mark.parametrize("every", ["epoch", "iteration"])
+def test_a_schedule_steps_after_every_epoch_or_every_iteration(every):
     rates = []
-    once = Trainer(
-        once.model,
-        lambda p, t: (rates.append(once.optimizer.param_groups[0]["lr"]), pb.mse_loss(p, t))[1],
-        once.optimizer,
-        schedule=schedule,
-        schedule_every="iteration",
-        progress=False,
-    )
-    once.fit(line(), epochs=3)
-    alone = optim.SGD([nn.Parameter(pb.zeros(1))], lr=0.1)
-    expected, reference = [], optim.lr_scheduler.OneCycleLR(alone, max_lr=0.2, total_steps=6)
-    for number in range(6):
-        expected.append(alone.param_groups[0]["lr"])
-        alone.step()
-        if number < 5:
-            reference.step()
-    assert rates == pytest.approx(expected)
+
+    def loss(prediction, target):
+        rates.append(optimizer.param_groups[0]["lr"])
+        return pb.mse_loss(prediction, target)
+
+    model = linear().model
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    schedule = optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
+    trainer = Trainer(model, loss, optimizer, schedule=schedule, schedule_every=every, progress=False)
+    history = trainer.fit(line(), epochs=3)
+    steps = [0, 0, 1, 1, 2, 2] if every == "epoch" else range(6)
+    assert rates == pytest.approx([0.1 / (1 + step) for step in steps])
+    assert history["lr"] == pytest.approx(rates[::2])
 
 
 def test_a_schedule_that_wants_a_value_gets_the_monitored_one():

@@ -132,16 +132,17 @@ class Op(Generic[P, R]):
                 arrays.append(x if type(x) is float else plain_numbers(self.name, (x,))[0])
                 parents.append(None)
             bit += bit
-        record = tracked and self.differentiable and recording.get()
-        if record and not self.rules:
-            return self.function(Tensor.namespace, *map(_as_tensor, inputs), **metadata)
+        plan: Plan | None = None
+        if tracked and recording.get():
+            plan = self._plans.get(tracked | bit)
+            if plan is None and self.differentiable:
+                if not self.rules:
+                    return self.function(Tensor.namespace, *map(_as_tensor, inputs), **metadata)
+                plan = self._plans[tracked | bit] = make_plan(self, tracked, len(inputs))
         y, owner = self._on_arrays(arrays, metadata)
         several = type(y) is tuple
-        if not record:
-            return tuple(map(Tensor, y)) if several else Tensor(y)
-        plan = self._plans.get(tracked | bit)
         if plan is None:
-            plan = self._plans[tracked | bit] = make_plan(self, tracked, len(inputs))
+            return tuple(map(Tensor, y)) if several else Tensor(y)
         arrays.append(y)
         values = plan.collect(arrays)
         if self.defaults:

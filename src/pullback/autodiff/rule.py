@@ -6,7 +6,7 @@ from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
-from ..backends import Array, Namespace, backend_of, find_backend_of
+from ..backends import backend_of, find_backend_of
 from .tape import Node, Output, Place
 from .tensor import Tensor
 
@@ -84,24 +84,25 @@ class Plan:
             values = [*tensors, *values[len(tensors) :]]
         pairs: list[tuple[Place, Any]] = []
         for rule, saved, slots in self.steps:
-            if needed is not None and not any(parents[slot] in needed for slot in slots):
+            if needed is not None and needed.isdisjoint([parents[slot] for slot in slots]):
                 continue
-            run: Callable[..., Any]
-            if record:
-                run = partial(rule.function, Tensor.namespace)
-            else:
-                run = owner.implementations.get(rule) or owner.implementation(rule)
+            run: Any = partial(rule.function, Tensor.namespace) if record else owner.implementations.get(rule)
+            if run is None:
+                run = owner.implementation(rule)
             if rule.metadata:
                 pieces = run(g, *saved(values), **{name: node.metadata[name] for name in rule.metadata})
             else:
                 pieces = run(g, *saved(values))
-            for slot, piece in zip(slots, pieces, strict=True) if type(pieces) is tuple else ((slots[0], pieces),):
-                parent = parents[slot]
-                if parent is None or (needed is not None and parent not in needed):
-                    continue
-                if piece.shape != parent.shape or (piece.array if record else piece).dtype != parent.dtype:
-                    piece = _fit(Tensor.namespace if record else owner.namespace, piece, parent, rule)
-                pairs.append((parent, piece))
+            if type(pieces) is tuple:
+                for slot, piece in zip(slots, pieces, strict=True):
+                    parent: Any = parents[slot]
+                    if parent is not None and (needed is None or parent in needed):
+                        pairs.append((parent, _fit(piece, parent, rule, record)))
+            else:
+                parent = parents[slots[0]]
+                if pieces.shape != parent.shape or record or pieces.dtype != parent.dtype:
+                    pieces = _fit(pieces, parent, rule, record)
+                pairs.append((parent, pieces))
         return pairs
 
 
@@ -147,16 +148,17 @@ def make_plan(op: Differentiable, tracked: int, count: int) -> Plan:
     return Plan([wanted[name] for name in names], tuple(steps))
 
 
-def _fit(xp: Namespace, piece: Array, parent: Place, rule: Rule) -> Array:
+def _fit(piece: Any, parent: Any, rule: Rule, record: bool) -> Any:
     """A gradient in its input's shape and dtype: what the forward repeated by broadcasting is summed."""
-    shape = parent.shape
-    lead = len(piece.shape) - len(shape)
-    if lead < 0 or any(n not in (1, piece.shape[i + lead]) for i, n in enumerate(shape)):
-        raise ValueError(f"{rule.name} gave a gradient of shape {piece.shape} for an input of shape {shape}")
-    axes = tuple(i for i, n in enumerate(piece.shape) if i < lead or n != shape[i - lead])
-    if axes:
-        piece = xp.sum(piece, axis=axes, keepdims=True)
-    return xp.astype(xp.reshape(piece, shape), parent.dtype, copy=False)
+    shape, array = parent.shape, piece.array if record else piece
+    xp = Tensor.namespace if record else backend_of(array).namespace
+    if array.shape != shape:
+        lead = len(array.shape) - len(shape)
+        if lead < 0 or any(n not in (1, array.shape[i + lead]) for i, n in enumerate(shape)):
+            raise ValueError(f"{rule.name} gave a gradient of shape {array.shape} for an input of shape {shape}")
+        axes = tuple(i for i, n in enumerate(array.shape) if i < lead or n != shape[i - lead])
+        piece = xp.reshape(xp.sum(piece, axis=axes, keepdims=True), shape)
+    return piece if array.dtype == parent.dtype else xp.astype(piece, parent.dtype)
 
 
 def _fact(value: Any, fact: str) -> Any:

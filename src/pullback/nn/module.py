@@ -24,6 +24,12 @@ class Parameter(Tensor):
         super().__init__(data.array if isinstance(data, Tensor) else data)
         self.requires_grad_(requires_grad)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Parameter":
+        """A parameter of its own with the same values and no gradient, so that `copy.deepcopy(model)` works."""
+        copied = backend_of(self.array).namespace.astype(self.array, self.array.dtype, copy=True)
+        memo[id(self)] = twin = Parameter(copied, self.requires_grad)
+        return twin
+
 
 class Module:
     """The base of every layer and model: assign parameters and modules as attributes, write `forward`.

@@ -1,0 +1,126 @@
+"""The command itself: as a process, interrupted, and asked about itself."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import pullback
+from pullback.cli import main
+from pullback.cli.run_folder import read_network
+
+# A process that a shell started in the background ignores Ctrl-C; this one never does.
+INTERRUPTIBLE = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+RUN = INTERRUPTIBLE + "from pullback.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot send Ctrl-C to one process")
+def test_ctrl_c_keeps_what_was_learnt(tmp_path):
+    command = [sys.executable, "-c", RUN, "train", "digits", "--epochs", "1000", "--schedule", "none", "--out", "run"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        seen = b""
+        while b"epoch 3/" not in seen:
+            piece = process.stderr.read1(4096)
+            assert piece, seen
+            seen += piece
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.decode().splitlines()[-1] == "pullback: interrupted; what was learnt is in run"
+    assert b"Traceback" not in err
+    assert os.listdir(tmp_path) == ["run"]
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["interrupted"] is True
+    assert 2 <= summary["epochs"] < 1000
+    assert summary["test_accuracy"] > 0.5
+    network, encoder = read_network(tmp_path / "run")
+    assert network(np.zeros((1, encoder.width), np.float32)).shape == (1, 10)
+
+
+def test_info_tells_versions_backends_and_threads(capsys):
+    assert main(["info"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"pullback {pullback.__version__}, Python {sys.version.split()[0]}")
+    assert f"numpy             {np.__version__}" in out
+    for name, (usable, reason) in pullback.backends().items():
+        assert f"  {name:<18}" + ("usable on" if usable else f"not usable: {reason}") in out
+    for line in ("BLAS", "threads", "CPU cores"):
+        assert f"\n  {line:<18}" in out
+
+
+def test_info_does_not_fail_whatever_is_broken(capsys, monkeypatch):
+    def broken(*arguments, **options):
+        raise RuntimeError("out of\norder")
+
+    for name in ("open_backend", "host", "os.cpu_count", "find_spec"):
+        monkeypatch.setattr(f"pullback.cli.info.{name}", broken)
+    assert main(["info"]) == 0
+    assert capsys.readouterr().out.count("unknown (") >= 3
+
+
+def test_python_m_pullback_is_the_command(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "pullback", "--version"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"pullback {pullback.__version__}\n"
+
+
+def test_without_a_command_the_help_is_shown(capsys):
+    assert main([]) == 0
+    assert "pullback train digits" in capsys.readouterr().out
+
+
+def test_the_reader_of_the_predictions_may_leave_early(tmp_path):
+    rows = "\n".join(["a,y", *(f"{i},{i % 2}" for i in range(20000))])
+    (tmp_path / "table.csv").write_text(rows)
+    assert (
+        main(
+            [
+                "train",
+                str(tmp_path / "table.csv"),
+                "--target",
+                "y",
+                "--epochs",
+                "1",
+                "--hidden",
+                "none",
+                "--quiet",
+                "--out",
+                str(tmp_path / "run"),
+            ]
+        )
+        == 0
+    )
+    command = [sys.executable, "-m", "pullback", "predict", "run", "table.csv"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"prediction,probability_0,probability_1\n"
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    assert process.returncode == 0
+
+
+def test_the_command_line_is_read_before_anything_heavy_is_imported():
+    script = (
+        "import sys; from pullback.cli import main; main(['train', 'digits', '--epochs', '0']); "
+        "heavy = {'pullback.train', 'pullback.nn', 'pullback.data', 'matplotlib', 'tqdm', 'safetensors', 'torch'}; "
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_run_says_where_it_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert main(["train", "digits", "--epochs", "1", "--hidden", "none", "--quiet"]) == 0
+    out, err = capsys.readouterr()
+    assert not err
+    assert sorted(out.split()) == sorted(str(path) for path in Path("runs").iterdir())

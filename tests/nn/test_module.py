@@ -1,0 +1,229 @@
+"""Module: what it finds, what it saves and loads, and what it complains about."""
+
+import copy
+
+import numpy as np
+import pytest
+
+import pullback as pb
+from pullback import nn
+
+
+class Block(nn.Module):
+    """A parameter, a buffer and a child; the child's weight is tied to the parameter."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(pb.ones((3, 3)))
+        self.register_buffer("mean", pb.zeros(3))
+        self.register_parameter("shift", None)
+        self.inner = nn.Linear(3, 3)
+        self.inner.weight = self.scale
+
+    def forward(self, x):
+        return self.inner(x) - self.mean
+
+
+def mlp():
+    return nn.Sequential(nn.Linear(4, 5), nn.Dropout(0.5), nn.Sequential(nn.ReLU(), nn.Linear(5, 2, bias=False)))
+
+
+def test_parameters_buffers_and_modules_are_found_once_by_dotted_name():
+    model = Block()
+    assert [name for name, _ in model.named_parameters()] == ["scale", "inner.bias"]
+    assert [name for name, _ in model.named_buffers()] == ["mean"]
+    assert [name for name, _ in model.named_modules()] == ["", "inner"]
+    assert [name for name, _ in mlp().named_parameters()] == ["0.weight", "0.bias", "2.1.weight"]
+    assert model.parameter_count() == 12
+    assert list(model.children()) == [model.inner]
+
+
+def test_tied_parameters_get_the_sum_of_their_gradients():
+    model = Block()
+    (model(pb.ones((1, 3))) @ model.scale).sum().backward()
+    both = model.scale.grad.numpy()
+    model.zero_grad()
+    (model(pb.ones((1, 3))) @ model.scale.detach()).sum().backward()
+    one = model.scale.grad.numpy()
+    model.zero_grad()
+    (model(pb.ones((1, 3))).detach() @ model.scale).sum().backward()
+    np.testing.assert_allclose(both, one + model.scale.grad.numpy(), rtol=1e-6)
+
+
+def test_a_name_holds_what_was_assigned_to_it_last():
+    model = Block()
+    model.inner = nn.Tanh()
+    assert [name for name, _ in model.named_parameters()] == ["scale"]
+    model.scale = None
+    assert model.scale is None
+    assert list(model.parameters()) == []
+    model.scale = nn.Parameter(pb.ones(2))
+    assert model.parameter_count() == 2
+    model.mean = pb.ones(3)
+    assert model.state_dict()["mean"].tolist() == [1, 1, 1]
+    model.note = "plain"
+    model.note = nn.Linear(1, 1)
+    assert [name for name, _ in model.named_children()] == ["inner", "note"]
+
+
+def test_what_is_deleted_is_gone():
+    model = Block()
+    model.note = "plain"
+    for name in ("scale", "mean", "inner", "note"):
+        delattr(model, name)
+        assert not hasattr(model, name)
+    assert model.state_dict() == {}
+    with pytest.raises(AttributeError, match="scale"):
+        del model.scale
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("scale", pb.ones(3), "'scale' is one of the parameters; it takes None or a Parameter, not Tensor"),
+        ("inner", 3, "'inner' is one of the modules; it takes None or a Module, not int"),
+        ("mean", [1, 2, 3], "'mean' is one of the buffers; it takes None or a Tensor, not list"),
+    ],
+)
+def test_a_name_keeps_its_kind(name, value, message):
+    with pytest.raises(TypeError, match=message):
+        setattr(Block(), name, value)
+
+
+def test_assigning_before_init_says_what_to_do():
+    class Early(nn.Module):
+        def __init__(self):
+            self.weight = nn.Parameter(pb.ones(1))
+
+    with pytest.raises(AttributeError, match=r"call super\(\).__init__\(\) in Early"):
+        Early()
+
+
+def test_a_module_without_forward_says_so():
+    with pytest.raises(TypeError, match="Module has no forward"):
+        nn.Module()(1)
+
+
+@pytest.mark.parametrize("name", ["forward", "a.b", "", "state_dict"])
+def test_names_that_would_hide_something_are_refused(name):
+    with pytest.raises(ValueError, match="choose a name"):
+        nn.Module().add_module(name, nn.Tanh())
+
+
+def test_only_modules_and_tensors_are_registered():
+    with pytest.raises(TypeError, match=r"is an nn.Module; got list"):
+        nn.Sequential([nn.Tanh()])
+    with pytest.raises(TypeError, match="the buffer 'weight' is a Tensor or None; got ndarray"):
+        nn.NLLLoss(weight=np.ones(3))
+
+
+def test_state_goes_from_one_module_to_another():
+    first, second = mlp(), mlp()
+    x = pb.random.normal((3, 4))
+    second.load_state_dict(first.state_dict())
+    assert first.eval()(x).tolist() == second.eval()(x).tolist()
+    assert first[0].weight.array is not second[0].weight.array
+    assert all(p.requires_grad for p in second.parameters())
+
+
+def test_loaded_values_keep_the_dtype_and_place_of_the_module(place):
+    model = nn.Linear(2, 2, dtype="float64")
+    model.load_state_dict({"weight": np.eye(2, dtype="float32"), "bias": pb.ones(2)})
+    assert model.weight.dtype == pb.float64
+    assert model.weight.tolist() == [[1, 0], [0, 1]]
+    assert model.weight.device == pb.zeros(1).device
+    assert model(pb.ones((1, 2), dtype="float64")).tolist() == [[2, 2]]
+
+
+def test_all_complaints_come_at_once_and_nothing_is_changed():
+    model = mlp()
+    before = {name: value.tolist() for name, value in model.state_dict().items()}
+    state = {"0.weight": pb.ones((4, 5)), "0.bias": [1, 2], "extra": pb.ones(1)}
+    with pytest.raises(ValueError) as error:  # noqa: PT011  (the whole message is compared)
+        model.load_state_dict(state)
+    assert str(error.value) == (
+        "the state does not fit Sequential: 2.1.weight: missing; extra: unknown; "
+        "0.weight: shape (4, 5) given, shape (5, 4) expected; 0.bias: a list given, shape (5,) expected"
+    )
+    assert before == {name: value.tolist() for name, value in model.state_dict().items()}
+
+
+def test_not_strict_passes_over_names_but_not_over_shapes():
+    model = mlp()
+    model.load_state_dict({"0.bias": pb.ones(5), "extra": pb.ones(1)}, strict=False)
+    assert model[0].bias.tolist() == [1] * 5
+    with pytest.raises(ValueError, match=r"0.bias: shape \(4,\) given"):
+        model.load_state_dict({"0.bias": pb.ones(4)}, strict=False)
+
+
+def test_train_and_eval_reach_every_module():
+    model = mlp()
+    assert all(module.training for module in model.modules())
+    assert model.eval() is model
+    assert not any(module.training for module in model.modules())
+    assert all(module.training for module in model.train().modules())
+
+
+def test_apply_calls_children_first():
+    names = []
+    model = mlp()
+    assert model.apply(lambda module: names.append(type(module).__name__)) is model
+    assert names == ["Linear", "Dropout", "ReLU", "Linear", "Sequential", "Sequential"]
+
+
+def test_repr_shows_the_tree_with_counts():
+    assert repr(mlp()) == (
+        "Sequential(  # 35 parameters\n"
+        "  (0): Linear(in_features=4, out_features=5, bias=True)  # 25 parameters\n"
+        "  (1): Dropout(p=0.5)\n"
+        "  (2): Sequential(  # 10 parameters\n"
+        "    (0): ReLU()\n"
+        "    (1): Linear(in_features=5, out_features=2, bias=False)  # 10 parameters\n"
+        "  )\n"
+        ")"
+    )
+
+
+def test_to_another_dtype_keeps_variables_and_frozen_ones():
+    model = Block()
+    model.inner.bias.requires_grad_(False)
+    scale = model.scale
+    assert model.to(dtype="float64") is model
+    assert model.scale is scale is model.inner.weight
+    assert [p.dtype for p in model.parameters()] == [pb.float64] * 2
+    assert model.mean.dtype == pb.float64
+    assert scale.requires_grad
+    assert not model.inner.bias.requires_grad
+    model(pb.ones((1, 3), dtype="float64")).sum().backward()
+    assert scale.grad.dtype == pb.float64
+
+
+def test_to_another_backend_moves_everything():
+    model = Block().to(backend="array_api_strict", device="device1")
+    assert {str(value.device) for value in model.state_dict().values()} == {"array_api_strict.Device('device1')"}
+    with pb.use("array_api_strict", "device1"):
+        model(pb.ones((2, 3))).sum().backward()
+    assert model.scale.grad.shape == (3, 3)
+
+
+def test_freezing_stops_gradients_and_thawing_brings_them_back():
+    model = nn.Linear(2, 1)
+    x = pb.ones((1, 2))
+    assert not model.requires_grad_(False)(x).requires_grad
+    model.requires_grad_()(x).sum().backward()
+    assert model.weight.grad.tolist() == [[1, 1]]
+    model.zero_grad()
+    assert model.weight.grad is None
+
+
+def test_a_deep_copy_is_a_model_of_its_own():
+    model = mlp().eval()
+    twin = copy.deepcopy(model)
+    x = pb.random.normal((3, 4))
+    expected = model(x).tolist()
+    nn.init.zeros_(model[0].weight)
+    assert twin(x).tolist() == expected
+    assert dict(twin.named_parameters())["0.weight"] is twin[0].weight
+    twin(x).sum().backward()
+    assert twin[0].weight.grad is not None
+    assert model[0].weight.grad is None

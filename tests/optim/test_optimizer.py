@@ -1,0 +1,322 @@
+"""Optimizers: groups, state, flat buffers, and what they refuse."""
+
+import json
+from math import inf, nan
+
+import numpy as np
+import pytest
+
+import pullback as pb
+from pullback import nn, optim
+
+OPTIMIZERS = {
+    "SGD": {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01},
+    "Adam": {"lr": 0.1, "amsgrad": True},
+    "AdamW": {"lr": 0.1},
+    "RMSprop": {"lr": 0.05, "momentum": 0.5, "centered": True},
+    "Adagrad": {"lr": 0.5, "initial_accumulator_value": 0.1},
+}
+each = pytest.mark.parametrize("name", OPTIMIZERS)
+
+
+def variable(*values, dtype="float64"):
+    return pb.tensor(list(values), dtype=dtype, requires_grad=True)
+
+
+def network(dtype="float64"):
+    pb.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 4, dtype=dtype), nn.Tanh(), nn.Linear(4, 1, dtype=dtype))
+
+
+def make(name, parameters, **options):
+    return getattr(optim, name)(parameters, **{**OPTIMIZERS[name], **options})
+
+
+def train(model, optimizer, steps):
+    dtype = next(model.parameters()).dtype
+    x = np.random.default_rng(0).normal(size=(8, 3))
+    inputs, target = pb.tensor(x, dtype=dtype), pb.tensor(np.sin(x.sum(axis=1, keepdims=True)), dtype=dtype)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = nn.MSELoss()(model(inputs), target)
+        loss.backward()
+        optimizer.step()
+    return loss.item()
+
+
+def weights(model):
+    return np.concatenate([p.numpy().reshape(-1) for p in model.parameters()])
+
+
+@each
+def test_a_network_learns_the_same_on_every_backend(place, name):
+    model = network()
+    optimizer = make(name, model.parameters())
+    before = train(model, optimizer, 1)
+    assert train(model, optimizer, 29) < before / 2
+    with pb.use("numpy"):
+        twin = network()
+        train(twin, make(name, twin.parameters()), 30)
+    np.testing.assert_allclose(weights(model), weights(twin), rtol=1e-9, atol=1e-9)
+
+
+@each
+def test_one_group_in_a_flat_buffer_and_many_groups_give_the_same(name):
+    whole, apart = network(), network()
+    train(whole, make(name, whole.parameters()), 20)
+    train(apart, make(name, [{"params": [p]} for p in apart.parameters()]), 20)
+    np.testing.assert_allclose(weights(whole), weights(apart), rtol=1e-12)
+
+
+@each
+def test_a_group_of_two_dtypes_is_updated_one_by_one(name):
+    wide, narrow, both = variable(1.0, -2.0), variable(3.0, dtype="float32"), [variable(1.0, -2.0)]
+    both.append(variable(3.0, dtype="float32"))
+    optimizers = make(name, [wide]), make(name, [narrow]), make(name, both)
+    for _ in range(5):
+        for parameters, optimizer in zip(
+            ([wide], [narrow], both), (optimizers[0], optimizers[1], optimizers[2]), strict=True
+        ):
+            optimizer.zero_grad()
+            for p in parameters:
+                (p * p).sum().backward()
+            optimizer.step()
+    assert [p.dtype for p in both] == [pb.float64, pb.float32]
+    np.testing.assert_allclose(both[0].numpy(), wide.numpy(), rtol=1e-14)
+    np.testing.assert_allclose(both[1].numpy(), narrow.numpy(), rtol=1e-6)
+
+
+@each
+def test_parameters_of_no_axes_are_updated_and_saved(name):
+    w = pb.tensor(2.0, requires_grad=True)
+    optimizer = make(name, [w])
+    for _ in range(2):
+        optimizer.zero_grad()
+        (w * w).backward()
+        optimizer.step()
+    assert w.shape == ()
+    assert w.item() < 2
+    again = make(name, [pb.tensor(w.item(), requires_grad=True)])
+    again.load_state_dict(optimizer.state_dict())
+    assert again.state_dict()["state"][0]["step"] == 2
+
+
+def test_plain_descent_follows_its_closed_form():
+    w = variable(1.0, -3.0)
+    optimizer = optim.SGD([w], lr=0.1)
+    for _ in range(20):
+        optimizer.zero_grad()
+        (w * w).sum().backward()
+        optimizer.step()
+    np.testing.assert_allclose(w.numpy(), np.asarray([1.0, -3.0]) * 0.8**20, rtol=1e-13)
+
+
+@pytest.mark.parametrize("kind", [optim.Adam, optim.AdamW, optim.RMSprop, optim.Adagrad])
+def test_the_first_step_goes_by_the_sign_of_the_gradient_alone(kind):
+    options = {"weight_decay": 0.0, "eps": 0.0} | ({"alpha": 0.0} if kind is optim.RMSprop else {})
+    w = variable(0.0, 0.0, 0.0)
+    optimizer = kind([w], lr=0.1, **options)
+    w.grad = pb.tensor([5.0, -0.001, 300.0], dtype="float64")
+    optimizer.step()
+    np.testing.assert_allclose(w.numpy(), [-0.1, 0.1, -0.1], rtol=1e-12)
+
+
+def test_groups_take_the_defaults_and_keep_what_is_their_own():
+    a, b, c = variable(1.0), variable(1.0), variable(1.0)
+    optimizer = optim.SGD([{"params": a, "lr": 0.5}, {"params": [b]}], lr=0.1)
+    optimizer.add_param_group({"params": [c], "lr": 0.2})
+    for p in (a, b, c):
+        p.grad = pb.ones(1, dtype="float64")
+    optimizer.step()
+    np.testing.assert_allclose([a.item(), b.item(), c.item()], [0.5, 0.9, 0.8])
+    assert [group["momentum"] for group in optimizer.param_groups] == [0.0] * 3
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (lambda w: [], "SGD was given no parameters"),
+        (lambda w: [w, w], "appears in more than one group"),
+        (lambda w: [{"params": [w]}, {"params": [w]}], "appears in more than one group"),
+        (lambda w: [{"params": [w], "beta": 1}], "SGD has no beta; it has lr, momentum, "),
+        (lambda w: [pb.ones(2)], "Tensors that require gradients; got Tensor"),
+        (lambda w: [np.ones(2)], "Tensors that require gradients; got ndarray"),
+    ],
+)
+def test_what_cannot_be_optimized_is_refused(params, message):
+    with pytest.raises(ValueError, match=message):
+        optim.SGD(params(variable(1.0)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("SGD", {"lr": -0.1}, "SGD expects lr to be a finite number of at least 0; got -0.1"),
+        ("SGD", {"lr": nan}, "SGD expects lr .* got nan"),
+        ("SGD", {"lr": inf}, "SGD expects lr .* got inf"),
+        ("SGD", {"lr": "fast"}, "SGD expects lr .* got 'fast'"),
+        ("SGD", {"momentum": -1.0}, "SGD expects momentum"),
+        ("SGD", {"weight_decay": -1.0}, "SGD expects weight_decay"),
+        ("SGD", {"dampening": nan}, "SGD expects dampening to be a finite number"),
+        ("SGD", {"nesterov": True}, "SGD with nesterov=True expects a momentum above 0 and no dampening"),
+        ("SGD", {"nesterov": True, "momentum": 0.9, "dampening": 0.1}, "no dampening; .* dampening=0.1"),
+        ("Adam", {"betas": (0.9, 1.0)}, r"Adam expects betas to be two numbers in \[0, 1\); got \(0.9, 1.0\)"),
+        ("AdamW", {"betas": (0.9,)}, "AdamW expects betas"),
+        ("Adam", {"betas": 0.9}, "Adam expects betas"),
+        ("Adam", {"eps": -1e-8}, "Adam expects eps"),
+        ("RMSprop", {"alpha": 1.5}, "RMSprop expects alpha to be a number from 0 to 1; got 1.5"),
+        ("Adagrad", {"lr_decay": -1.0}, "Adagrad expects lr_decay"),
+        ("Adagrad", {"initial_accumulator_value": -1.0}, "Adagrad expects initial_accumulator_value"),
+    ],
+)
+def test_hyperparameters_that_make_no_sense_are_refused(kind, options, message):
+    with pytest.raises(ValueError, match=message):
+        getattr(optim, kind)([variable(1.0)], **options)
+    good = getattr(optim, kind)([variable(1.0)])
+    with pytest.raises(ValueError, match=message):
+        good.add_param_group({"params": [variable(1.0)], **options})
+
+
+@each
+def test_parameters_without_a_gradient_are_left_alone_and_do_not_age(name):
+    a, b = variable(1.0, 2.0), variable(3.0)
+    optimizer = make(name, [a, b])
+    a.grad = pb.ones(2, dtype="float64")
+    optimizer.step()
+    assert b.tolist() == [3.0]
+    assert list(optimizer.state_dict()["state"]) == [0]
+    b.grad = pb.ones(1, dtype="float64")
+    optimizer.step()
+    assert [entry["step"] for entry in optimizer.state_dict()["state"].values()] == [2, 1]
+
+
+@each
+def test_frozen_parameters_may_be_given_and_thawed_later(name):
+    model = network()
+    model[0].requires_grad_(False)
+    before = weights(model[0])
+    optimizer = make(name, model.parameters())
+    train(model, optimizer, 5)
+    np.testing.assert_array_equal(weights(model[0]), before)
+    model[0].requires_grad_(True)
+    train(model, optimizer, 5)
+    assert (weights(model[0]) != before).all()
+
+
+@each
+@pytest.mark.parametrize("through_json", [False, True])
+def test_training_goes_on_exactly_from_saved_state(place, name, through_json):
+    model, twin = network(), network()
+    optimizer = make(name, model.parameters())
+    train(model, optimizer, 7)
+    state = optimizer.state_dict()
+    if through_json:  # arrays are files of their own; names become strings, and tuples lists
+        entries = {str(n): entry for n, entry in state["state"].items()}
+        state = {"state": entries, "param_groups": json.loads(json.dumps(state["param_groups"]))}
+    twin.load_state_dict(model.state_dict())
+    again = getattr(optim, name)(twin.parameters(), lr=77.0)
+    again.load_state_dict(state)
+    train(model, optimizer, 7)
+    train(twin, again, 7)
+    np.testing.assert_array_equal(weights(twin), weights(model))
+
+
+def test_saved_state_is_a_copy():
+    model = network()
+    optimizer = make("Adam", model.parameters())
+    train(model, optimizer, 1)
+    state = optimizer.state_dict()["state"][0]["exp_avg"]
+    before = state.tolist()
+    train(model, optimizer, 1)
+    assert state.tolist() == before
+
+
+def test_state_of_other_groups_is_refused():
+    optimizer = make("Adam", [variable(1.0), variable(2.0)])
+    other = make("Adam", [variable(1.0)])
+    with pytest.raises(ValueError, match=r"the groups have \[1\] parameters here and \[2\] in the state"):
+        other.load_state_dict(optimizer.state_dict())
+
+
+@each
+@pytest.mark.parametrize(
+    "disturb",
+    [
+        lambda model: model.load_state_dict(model.state_dict()),
+        lambda model: model.to(dtype="float32").to(dtype="float64"),
+        lambda model: nn.functional_call(
+            model, {"0.bias": pb.zeros(4, dtype="float64")}, pb.ones((1, 3), dtype="float64")
+        ),
+    ],
+    ids=["load_state_dict", "to", "functional_call"],
+)
+def test_flat_buffers_keep_up_with_what_happens_to_the_model(name, disturb):
+    model, twin = network(), network()
+    optimizer, undisturbed = make(name, model.parameters()), make(name, twin.parameters())
+    train(model, optimizer, 3)
+    train(twin, undisturbed, 3)
+    disturb(model)
+    np.testing.assert_allclose(weights(model), weights(twin), rtol=1e-6, atol=1e-6)
+    twin.load_state_dict(model.state_dict())  # float32 has rounded them
+    train(model, optimizer, 5)
+    train(twin, undisturbed, 5)
+    np.testing.assert_allclose(weights(model), weights(twin), rtol=1e-12)
+
+
+@each
+def test_state_follows_the_parameters_to_another_dtype(name):
+    model = network("float32")
+    optimizer = make(name, model.parameters())
+    train(model, optimizer, 3)
+    model.to(dtype="float64")
+    train(model, optimizer, 3)
+    kept = optimizer.state_dict()["state"].values()
+    assert {value.dtype for entry in kept for key, value in entry.items() if key != "step"} == {pb.float64}
+    assert {p.dtype for p in model.parameters()} == {pb.float64}
+
+
+def test_state_follows_the_parameters_to_another_backend():
+    model, twin = network(), network()
+    optimizer, undisturbed = make("Adam", model.parameters()), make("Adam", twin.parameters())
+    train(model, optimizer, 3)
+    train(twin, undisturbed, 6)
+    model.to(backend="array_api_strict", device="device1")
+    with pb.use("array_api_strict", "device1"):
+        train(model, optimizer, 3)
+    np.testing.assert_allclose(weights(model), weights(twin), rtol=1e-10)
+
+
+def test_views_of_the_flat_buffer_share_the_optimizers_memory():
+    model = network()
+    train(model, make("SGD", model.parameters()), 1)
+    bases = {id(p.array.base) for p in model.parameters()}
+    assert len(bases) == 1
+
+
+def test_momentum_that_is_switched_on_later_has_a_buffer():
+    w = variable(1.0)
+    optimizer = optim.SGD([w], lr=0.1)
+    steps = []
+    for momentum in (0.0, 0.5, 0.5):
+        optimizer.param_groups[0]["momentum"] = momentum
+        w.grad, before = pb.ones(1, dtype="float64"), w.item()
+        optimizer.step()
+        steps.append(before - w.item())
+    np.testing.assert_allclose(steps, [0.1, 0.1, 0.15])
+
+
+def test_zero_grad_forgets():
+    model = network()
+    optimizer = make("SGD", model.parameters())
+    train(model, optimizer, 1)
+    model[0].bias.requires_grad_(False)
+    optimizer.zero_grad()
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_repr_shows_each_group():
+    optimizer = optim.Adagrad([{"params": [variable(1.0, 2.0)], "lr": 0.5}, {"params": [variable(1.0)]}])
+    assert repr(optimizer) == (
+        "Adagrad(lr=0.5, lr_decay=0.0, weight_decay=0.0, initial_accumulator_value=0.0, eps=1e-10, 2 parameters; "
+        "lr=0.01, lr_decay=0.0, weight_decay=0.0, initial_accumulator_value=0.0, eps=1e-10, 1 parameters)"
+    )
