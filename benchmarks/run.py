@@ -51,7 +51,13 @@ def main(argv: list[str] | None = None) -> int:
             ratio = mine / peers
             print(f"{task.name:<58}{mine * 1e6:>9.0f} µs{peers * 1e6:>9.0f} µs{ratio:>8.2f}{task.limit:>8.2f}")
             rows.append(
-                {"task": task.name, "pullback_us": mine * 1e6, "pytorch_us": peers * 1e6, "ratio": ratio, "limit": task.limit}
+                {
+                    "task": task.name,
+                    "pullback_us": mine * 1e6,
+                    "pytorch_us": peers * 1e6,
+                    "ratio": ratio,
+                    "limit": task.limit,
+                }
             )
         grown = growth(TASKS[0].ours())
         print(f"memory after 10,000 training steps, above that after 100, garbage collector off: {grown:+,} bytes")

@@ -6,8 +6,8 @@ import pytest
 import pullback as pb
 from pullback.backends import backend_of
 
-if not pb.backends()["cupy"].usable:
-    pytest.skip(pb.backends()["cupy"].reason, allow_module_level=True)
+usable, reason = pb.backends()["cupy"]
+pytestmark = pytest.mark.skipif(not usable, reason=reason)
 
 
 @pytest.fixture

@@ -28,9 +28,7 @@ def test_pytorchs_data_types_have_the_standards_names(name):
     assert dtype_name(getattr(torch, name)) == name
 
 
-@pytest.mark.parametrize(
-    ("kind", "name"), [(bool, "bool"), (int, "int64"), (float, "float32"), (complex, "complex64")]
-)
+@pytest.mark.parametrize(("kind", "name"), [(bool, "bool"), (int, "int64"), (float, "float32"), (complex, "complex64")])
 def test_python_types_ask_for_the_defaults(kind, name):
     assert dtype_name(kind) == name
 

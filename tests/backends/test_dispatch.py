@@ -34,9 +34,7 @@ parity = pytest.mark.parity
 
 
 @pytest.mark.parametrize("wrap", [lambda x: x, pb.Tensor], ids=["arrays", "tensors"])
-@pytest.mark.parametrize(
-    "pair", [pytest.param(name, marks=parity if "torch" in name else ()) for name in PAIRS]
-)
+@pytest.mark.parametrize("pair", [pytest.param(name, marks=parity if "torch" in name else ()) for name in PAIRS])
 def test_a_mismatch_names_both_and_a_move_that_works(pair, wrap):
     make_first, make_second, first_name, second_name = PAIRS[pair]
     first, x = wrap(make_first([1.0, 2.0])), wrap(make_second([3.0, 4.0]))
@@ -94,9 +92,7 @@ def test_what_is_no_array_is_named(given):
 
 
 def test_numbers_alone_are_refused_with_the_mend():
-    with pytest.raises(
-        TypeError, match=r"add expected an array, got only numbers; make one with pb\.asarray"
-    ):
+    with pytest.raises(TypeError, match=r"add expected an array, got only numbers; make one with pb\.asarray"):
         pb.add(1.0, np.float64(2.0))
 
 

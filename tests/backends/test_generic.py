@@ -164,9 +164,7 @@ def make_library():
     def lift(function):
         def lifted(*arguments, device=None, **options):
             assert device in (None, "here")
-            return wrap(
-                function(*unwrap(arguments), **{name: unwrap(value) for name, value in options.items()})
-            )
+            return wrap(function(*unwrap(arguments), **{name: unwrap(value) for name, value in options.items()}))
 
         return lifted
 

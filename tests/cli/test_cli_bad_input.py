@@ -16,9 +16,7 @@ ROWS = "".join(f"{i}.5,{'ab'[i % 2]}\n" for i in range(20))
 
 
 @pytest.fixture(autouse=True)
-def in_a_folder_of_files(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("PULLBACK_BACKEND", raising=False)
+def in_a_folder_of_files(in_an_empty_folder):
     files = {
         "iris.csv": IRIS,
         "gap.csv": IRIS.replace("5.1,3.5,1.4,0.2,setosa", "5.1,3.5,1.4,0.2,", 1),
@@ -74,9 +72,9 @@ CSV = ["train", "iris.csv", "--target", "species"]
         ([*CSV, "--drop", "petal"], "has no column 'petal'; did you mean 'petal"),
         (["train", "gap.csv", "--target", "species"], "gap.csv, line 2, column 'species': the target is missing"),
         (["train", "nan.csv", "--target", "y"], "nan.csv, line 7, column 'y': the target is missing"),
-        (["train", "once.csv", "--target", "species"], "line 152, column 'species': the label 'tulip' is seen only here"),
+        (["train", "once.csv", "--target", "species"], "152, column 'species': the label 'tulip' is seen only"),
         (["train", "ragged.csv", "--target", "species"], "ragged.csv, line 152: 3 cells where the header has 5"),
-        (["train", "word.csv", "--target", "species"], "word.csv, line 152, column 'sepal length': 'wide' is no number"),
+        (["train", "word.csv", "--target", "species"], "line 152, column 'sepal length': 'wide' is no number"),
         (["train", "infinite.csv", "--target", "species"], "line 152, column 'sepal length': the value is infinite"),
         (["train", "twice.csv", "--target", "y"], "two columns are named 'a'"),
         (["train", "empty.csv", "--target", "y"], "empty.csv is empty"),
@@ -97,21 +95,21 @@ CSV = ["train", "iris.csv", "--target", "species"]
         ([*CSV, "--epochs", "ten"], "--epochs: a whole number of 1 or more is expected, not 'ten'"),
         ([*CSV, "--lr", "0"], "--lr: a positive number is expected, not '0'"),
         ([*CSV, "--lr", "nan"], "--lr: a positive number is expected, not 'nan'"),
-        ([*CSV, "--hidden", "64,0"], "--hidden: sizes are whole numbers as in 128,64, or none; not '64,0'"),
+        ([*CSV, "--hidden", "64,0"], "--hidden: sizes are whole numbers as in 256,128, or none; not '64,0'"),
         ([*CSV, "--hidden", ""], "--hidden: sizes are whole numbers"),
-        ([*CSV, "--hidden", "10000000,10000000"], "not enough memory"),
+        ([*CSV, "--hidden", str(10**13), "--quiet"], "not enough memory"),
         ([*CSV, "--restarts", "0"], "--restarts: a whole number of 1 or more"),
         ([*CSV, "--seed", "-3"], "--seed: a whole number of 0 or more"),
         ([*CSV, "--seed", str(2**64)], "--seed: a whole number below 2**64"),
         ([*CSV, "--optimizer", "lion"], "--optimizer: invalid choice: 'lion'"),
         ([*CSV, "--backend", "nunpy"], "there is no backend 'nunpy'; choose one of numpy, cupy"),
-        ([*CSV, "--device", "cuda:0", "--backend", "numpy"], "the numpy backend has one device, 'cpu'; got 'cuda:0'"),
+        ([*CSV, "--device", "cuda:0", "--backend", "numpy"], "one device, 'cpu'; got 'cuda:0'"),
         ([*CSV, "--device", "mars", "--backend", "array_api_strict"], "mars"),
         ([*CSV, "--out", "full"], "full is not empty; name another folder with --out"),
         ([*CSV, "--out", "iris.csv"], "iris.csv is a file; name a folder with --out"),
         ([*CSV, "--out", "iris.csv/run"], "a run cannot be written to iris.csv/run: Not a directory"),
         ([*CSV, "--out", "/proc/run"], "a run cannot be written to /proc/run"),
-        ([*CSV, "--lr", "1e30", "--optimizer", "sgd", "--schedule", "none", "--quiet"], "training diverged at iteration"),
+        ([*CSV, "--lr", "1e30", "--optimizer", "sgd", "--quiet"], "training diverged at iteration"),
         ([*CSV, "--fast"], "unrecognized arguments: --fast"),
         (["train"], "the following arguments are required: DATA"),
         (["fly"], "invalid choice: 'fly'"),
@@ -133,7 +131,7 @@ def run(in_a_folder_of_files, capsys):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("sepal length,sepal width,petal length\n1,2,3\n", "new.csv has no column 'petal width'; did you mean 'petal"),
+        ("sepal length,sepal width,petal length\n1,2,3\n", "new.csv has no column 'petal width', which the model"),
         (
             "sepal length,sepal width,petal length,petal width\n1,2,3,4\n1,2,x,4\n",
             "line 3, column 'petal length': 'x' is no",
@@ -181,7 +179,7 @@ def test_ctrl_c_before_training_writes_nothing(capsys, monkeypatch):
     assert "interrupted; nothing was written" in refused(capsys, CSV, status=130)
 
 
-def test_ctrl_c_at_any_moment_of_writing_leaves_nothing_half_written(capsys, monkeypatch):
+def test_ctrl_c_while_pictures_are_drawn_leaves_nothing_half_written(capsys, monkeypatch):
     def interrupted(*arguments):
         raise KeyboardInterrupt
 

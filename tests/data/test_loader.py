@@ -1,4 +1,5 @@
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -91,6 +92,15 @@ def test_a_loader_goes_on_where_another_stood(samples, batch_size, taken, shuffl
     assert [next(resumed) for _ in range(8)] == [next(running) for _ in range(8)]
 
 
+def test_the_state_is_that_of_the_latest_iteration():
+    first, second = (DataLoader(np.arange(12), batch_size=2, shuffle=True, seed=seed) for seed in (1, 2))
+    next(iter(first))
+    running = iter(first)
+    next(running)
+    second.load_state_dict(first.state_dict())
+    assert order(running) == order(second)
+
+
 def test_the_state_of_other_data_is_refused():
     state = DataLoader(np.arange(10), batch_size=2).state_dict()
     with pytest.raises(ValueError, match="samples=10; here it is 9"):
@@ -159,6 +169,7 @@ def test_no_more_is_prepared_than_was_asked_for():
     ahead = prefetch(items(), depth=3)
     assert next(ahead) == 0
     assert reached.wait(5)  # 0 is in use, 1 to 3 are ahead
+    time.sleep(0.05)
     assert made == [0, 1, 2, 3]
     assert list(ahead) == list(range(1, 10))
     assert prefetching_threads() == []

@@ -163,7 +163,8 @@ def test_new_tables_may_have_other_orders_and_more_columns(caplog):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"a": "1 2"}, "t.csv has no column 'c'"),
+        ({"a": "1 2"}, "t.csv has no column 'c', which the model was trained on"),
+        ({"a": "1 2", "cc": "u v"}, "has no column 'c', which the model was trained on; is it the one named 'cc'?"),
         ({"a": "1 2", "c": "u w"}, "line 3, column 'c': 'w' is none of the categories learnt (u, v)"),
         ({"a": "1 x", "c": "u v"}, "line 3, column 'a': 'x' is no number"),
         ({"a": "1 1e200", "c": "u v"}, "line 3, column 'a': 1e+200 lies too far"),

@@ -3,6 +3,7 @@
 import json
 import os
 import struct
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -67,7 +68,7 @@ def test_tensors_are_loaded_to_the_current_backend(tmp_path):
 def test_bfloat16_is_refused_when_written_and_when_read(tmp_path):
     ml_dtypes = pytest.importorskip("ml_dtypes")
     path = tmp_path / "x.safetensors"
-    with pytest.raises(TypeError, match="'w' is bfloat16; .* store it as float32"):
+    with pytest.raises(TypeError, match=r"'w' is bfloat16; .* store it as float32"):
         save_safetensors(path, {"w": np.ones(2, ml_dtypes.bfloat16)})
     assert not list(tmp_path.iterdir())
     header = json.dumps({"w": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}).encode()
@@ -106,10 +107,10 @@ def test_damaged_files_are_refused(tmp_path):
 
 
 def test_a_failure_leaves_neither_files_nor_folders(tmp_path):
-    with pytest.raises(RuntimeError), written_aside(tmp_path / "new" / "run") as aside:
+    with suppress(KeyboardInterrupt), written_aside(tmp_path / "new" / "run") as aside:
         aside.mkdir()
         (aside / "part").write_text("half")
-        raise RuntimeError
+        raise KeyboardInterrupt
     assert not list(tmp_path.iterdir())
 
 

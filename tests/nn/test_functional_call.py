@@ -118,19 +118,18 @@ def test_calls_within_calls_come_apart_again(model, x):
 
 
 def test_threads_do_not_see_each_others_parameters(model, x, switching):
+    state = {name: value.numpy().copy() for name, value in model.state_dict().items()}
     results = {}
 
     def work(factor):
-        given = {name: value * factor for name, value in model.state_dict().items()}
+        given = {name: value * factor for name, value in state.items()}
         results[factor] = [nn.functional_call(model, given, x).tolist() for _ in range(30)]
 
-    state = {name: value.numpy().copy() for name, value in model.state_dict().items()}
-    expected = {}
-    for factor in range(1, 5):
-        expected[factor] = nn.functional_call(model, {n: v * factor for n, v in state.items()}, x).tolist()
     threads = [Thread(target=work, args=(factor,)) for factor in range(1, 5)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert all(result == expected[factor] for factor, all_ in results.items() for result in all_)
+    for factor in range(1, 5):
+        expected = nn.functional_call(model, {name: value * factor for name, value in state.items()}, x).tolist()
+        assert results[factor] == [expected] * 30

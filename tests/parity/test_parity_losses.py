@@ -100,6 +100,13 @@ def test_binary_cross_entropy_agrees(torch, same, dtype, reduction, shape, weigh
     )
 
 
+def test_certain_probabilities_cost_as_much(torch, dtype, agree):
+    p = np.asarray([0.0, 1.0, 0.0, 1.0, 1e-30, 1e-30], dtype=dtype)
+    target = np.asarray([1.0, 0.0, 0.0, 1.0, 1.0, 0.5], dtype=dtype)
+    ours = nn.BCELoss(reduction="none")(pb.tensor(p), pb.tensor(target))
+    agree(ours, torch.nn.BCELoss(reduction="none")(torch.tensor(p), torch.tensor(target)))
+
+
 @pytest.mark.parametrize("weight", [[], ["weight"], ["pos_weight"], ["weight", "pos_weight"]])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("reduction", REDUCTIONS)

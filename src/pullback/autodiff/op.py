@@ -1,11 +1,5 @@
 """What an op is: a forward, its vjps beside it, and the one way both are called.
 
-    @op
-    def tanh(xp, x, /):
-        return xp.tanh(x)
-
-    tanh.vjp("x")(lambda xp, g, y: g * (1 - y * y))
-
 The parameters of a vjp say what is saved for it: `g` is the gradient of the output, `y` the output, any other
 name an input; `x_shape`, `x_dtype` and `x_place` (backend and device) are those facts of the input `x`, without
 keeping `x` itself alive. Arrays are positional-only; all other parameters are metadata, keyword-only in a vjp.

@@ -122,7 +122,6 @@ def walk(
     wanted: the places whose gradients are asked for; None asks for every Leaf that is reached.
     record: compute on Tensors, which writes the walk itself on the tape.
     retain: keep the graph, so that it can be walked again; else it is freed on the way.
-
     Returns the gradient at each place that was asked for and reached.
     """
     ends = frozenset(wanted or ())

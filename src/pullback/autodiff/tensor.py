@@ -33,8 +33,7 @@ class Tensor:
     array: of any backend. Nothing is copied.
     node: its place on the tape; None for a constant. Use `tensor(...)` to make a variable.
 
-    Follows the array API standard's array object; `backward`, `grad`, `detach`, `item` and `numpy`
-    are PyTorch's.
+    Follows the array API standard's array object; `backward`, `grad`, `detach`, `item` and `numpy` are PyTorch's.
 
     >>> import numpy
     >>> x = Tensor(numpy.asarray([1.0, 2.0])).requires_grad_()
@@ -115,8 +114,7 @@ class Tensor:
         gradient: the gradient of this value, of its shape; 1 for a value of one element.
         create_graph: record the walk, so that the gradients can be differentiated in turn.
         retain_graph: keep the graph for another walk; by default only with `create_graph`.
-        Raises RuntimeError for a constant, for a value of several elements without `gradient`, and for a
-        graph that was walked already and freed.
+        Raises RuntimeError for a constant, for several elements without `gradient`, and for a graph already freed.
         """
         if self.node is None:
             raise RuntimeError("backward() was called on a constant; no variable with requires_grad led to it")

@@ -154,8 +154,7 @@ def vjp(function: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], 
 def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
     """The value of `function` at `primals`, and its derivative in the direction of `tangents`.
 
-    primals, tangents: sequences of the same length, shapes and dtypes.
-
+    primals, tangents: sequences of the same shapes and dtypes.
     The vjp is linear in the cotangent, and the transpose of that linear map is the jvp: two walks
     backward make one forward (Townsend, "A new trick for calculating Jacobian vector products", 2017).
 
@@ -185,8 +184,7 @@ def hvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
 def jacobian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
     """The function that gives the matrix of all first derivatives of `function`.
 
-    Its result has the shape of the value followed by that of the argument, for each array in the
-    arguments chosen by `argnums`. `function` gives one Tensor.
+    Its result has the shape of the value (one Tensor) followed by that of the argument, for each array in it.
 
     >>> import numpy
     >>> jacobian(lambda x: x * x)(numpy.asarray([1.0, 2.0]))

@@ -24,7 +24,7 @@ class NumpyBackend(Backend):
     def find_device(self, device: Any, /) -> str:
         """The one device that NumPy has."""
         if device not in (None, "cpu"):
-            raise ValueError(f"numpy has one device, 'cpu'; got {device!r}. For a GPU: pb.use('cupy')")
+            raise ValueError(f"the numpy backend has one device, 'cpu'; got {device!r}. For a GPU: pb.use('cupy')")
         return "cpu"
 
     def device_of(self, array: Array, /) -> str:

@@ -101,18 +101,44 @@ def _add_train(commands: Any) -> None:
     )
     add = parser.add_argument
     add("data", metavar="DATA", help="'digits', a CSV file with a header line (may be .gz), or an .npz with X and y")
-    add("--target", metavar="COLUMN", help="the column to predict; an .npz file's is y")
+    add("--target", metavar="COLUMN", help="the column to predict; by default y of an .npz file")
     add("--task", choices=("classification", "regression"), help="by default told from the target")
-    add("--drop", metavar="COLUMN", action="append", default=[], help="leave a column out; may be repeated")
-    add("--out", metavar="FOLDER", help="where the run goes; by default runs/NAME-TIME")
+    add(
+        "--drop",
+        metavar="COLUMN",
+        action="append",
+        default=[],
+        help="a column to leave out; may be given several times",
+    )
+    add("--out", metavar="FOLDER", help="where to write the run; by default runs/NAME-TIME")
     _add_backend(parser)
-    add("--epochs", type=_whole(1), metavar="N", help="passes over the training rows; by default by their number")
-    add("--batch-size", type=_whole(1), metavar="N", help="rows of one update; by default by their number")
-    add("--lr", type=_positive, metavar="RATE", help="learning rate; by default the optimizer's usual one")
-    add("--optimizer", choices=_OPTIMIZERS, default="adam", help="by default adam")
-    add("--schedule", choices=_SCHEDULES, default="one-cycle", help="of the learning rate; by default one-cycle")
-    add("--hidden", type=_sizes, metavar="SIZES", help="sizes of the hidden layers, as in 128,64; none for no layer")
-    add("--seed", type=_seed, default=0, metavar="N", help="of everything random; by default 0")
+    add(
+        "--epochs",
+        type=_whole(1),
+        metavar="N",
+        help="passes over the training rows; by default 10 to 100, the fewer the more rows",
+    )
+    add(
+        "--batch-size",
+        type=_whole(1),
+        metavar="N",
+        help="rows in one update; by default 8 to 256, the more the more rows",
+    )
+    add("--lr", type=_positive, metavar="RATE", help="highest learning rate; by default one that suits the optimizer")
+    add("--optimizer", choices=_OPTIMIZERS, default="adam", help="by default adam; sgd has momentum 0.9")
+    add(
+        "--schedule",
+        choices=_SCHEDULES,
+        default="one-cycle",
+        help="how the learning rate changes; by default one-cycle",
+    )
+    add(
+        "--hidden",
+        type=_sizes,
+        metavar="SIZES",
+        help="sizes of the hidden layers, as in 256,128, or none; by default 128",
+    )
+    add("--seed", type=_seed, default=0, metavar="N", help="decides everything random; by default 0")
     add("--restarts", type=_whole(1), default=1, metavar="K", help="train from K random starts and keep the best")
     add("--quiet", action="store_true", help="no progress bar, and only the run's folder at the end")
 
@@ -132,8 +158,10 @@ def _add_predict(commands: Any) -> None:
 
 
 def _add_backend(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--backend", metavar="NAME", help="numpy, cupy, ...; by default the best")
-    parser.add_argument("--device", metavar="NAME", help="such as cuda:1; by default the backend's own choice")
+    parser.add_argument(
+        "--backend", metavar="NAME", help="numpy, cupy, ...; by default cupy where a GPU answers, else numpy"
+    )
+    parser.add_argument("--device", metavar="NAME", help="such as cuda:1; by default the backend's own")
 
 
 def _whole(least: int) -> Callable[[str], int]:
@@ -172,4 +200,4 @@ def _sizes(text: str) -> tuple[int, ...]:
     try:
         return tuple(_whole(1)(size) for size in text.split(","))
     except argparse.ArgumentTypeError:
-        raise argparse.ArgumentTypeError(f"sizes are whole numbers as in 128,64, or none; not {text!r}") from None
+        raise argparse.ArgumentTypeError(f"sizes are whole numbers as in 256,128, or none; not {text!r}") from None

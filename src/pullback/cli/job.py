@@ -17,7 +17,9 @@ __all__ = ["Job", "data_name", "prepare"]
 
 _FEWEST_ROWS = 10
 _PARTS = {"train": 0.7, "validate": 0.1, "test": 0.2}
-_HIDDEN = (256,)
+# With batches of 32, the widest layer whose products BLAS does not share out among threads: on a busy
+# machine they wait for each other far longer than they work.
+_HIDDEN = (128,)
 _DROPOUT = 0.3
 _UPDATES = 1600
 _RATES = {"adam": 3e-3, "adamw": 3e-3, "sgd": 0.05, "rmsprop": 1e-3, "adagrad": 1e-2}
@@ -61,7 +63,9 @@ class Job:
             f"data     {self.table.source}: {len(self.table):,} rows, {len(self.encoder.columns)} columns\n"
             f"target   {target.name}, {kind} ({target.task})\n"
             f"rows     {rows['train']} to train on, {rows['validate']} to validate, {rows['test']} to test\n"
-            f"network  {self.architecture}, {self.optimizer}, {self.schedule}, on {backend} ({device})"
+            f"network  {self.architecture}, {self.architecture.parameter_count:,} parameters\n"
+            f"method   {self.optimizer}, learning rate {self.lr:g}, schedule {self.schedule}, "
+            f"{self.epochs} epochs in batches of {self.batch_size}, on {backend} ({device})"
         )
 
 

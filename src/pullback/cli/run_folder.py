@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from threading import current_thread, main_thread
 from typing import Any
@@ -22,7 +22,7 @@ __all__ = ["Architecture", "check_place", "free_folder", "new_run", "read_networ
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network of dense layers, ReLU between them, and dropout behind each of these.
+    """A network of dense layers, with ReLU and dropout between them.
 
     >>> Architecture(64, (32,), 10).build()
     Sequential(  # 2,410 parameters
@@ -40,14 +40,24 @@ class Architecture:
     def build(self) -> Sequential:
         """The network with new weights, from the default generator."""
         layers: list[Module] = []
-        width = self.inputs
-        for size in self.hidden:
-            layers += [Linear(width, size), ReLU(), *([Dropout(self.dropout)] if self.dropout else [])]
-            width = size
-        return Sequential(*layers, Linear(width, self.outputs))
+        for before, after in pairwise(self.sizes):
+            if layers:
+                layers += [ReLU(), *([Dropout(self.dropout)] if self.dropout else [])]
+            layers.append(Linear(before, after))
+        return Sequential(*layers)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The lengths of a sample from the input to the output."""
+        return (self.inputs, *self.hidden, self.outputs)
+
+    @property
+    def parameter_count(self) -> int:
+        """How many numbers the network will learn."""
+        return sum((before + 1) * after for before, after in pairwise(self.sizes))
 
     def __str__(self) -> str:
-        return "-".join(map(str, (self.inputs, *self.hidden, self.outputs)))
+        return "-".join(map(str, self.sizes))
 
 
 def free_folder(name: str) -> Path:

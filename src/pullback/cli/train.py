@@ -1,6 +1,7 @@
 """`pullback train`: from a table to a tested network in a folder of its own."""
 
 import argparse
+import shlex
 import sys
 import time
 from importlib.util import find_spec
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(_conclusion(job, result, measured, seconds))
         print(f"run      {folder}: {', '.join(written)}")
-        print(f"next     pullback predict {folder} FILE.csv")
+        print(f"next     pullback predict {shlex.quote(str(folder))} FILE.csv")
     return 0
 
 
@@ -100,7 +101,7 @@ def _summary(job: Job, result: Restarts[Trainer], measured: dict[str, Any]) -> d
         "task": target.task,
         "target": target.name,
         **measured,
-        "parameters": result.best.model.parameter_count(),
+        "parameters": job.architecture.parameter_count,
         "epochs": len(history),
         "best_epoch": history.best_epoch,
         "iterations": int(history.rows[-1]["iterations"]) if history.rows else 0,

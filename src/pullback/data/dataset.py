@@ -28,9 +28,7 @@ class ArrayDataset:
         shapes = [tuple(array.shape) for array in self.arrays]
         if len({shape[0] for shape in shapes}) > 1:
             given = ", ".join(map(str, shapes))
-            raise ValueError(
-                f"the arrays of a data set have first axes of one length; got the shapes {given}"
-            )
+            raise ValueError(f"the arrays of a data set have first axes of one length; got the shapes {given}")
 
     def __len__(self) -> int:
         return int(self.arrays[0].shape[0])
@@ -74,7 +72,5 @@ def _as_array(number: int, given: Any) -> Any:
     if getattr(array.dtype, "kind", "f") not in "biufc":
         raise TypeError(f"array {number} of the data set holds {array.dtype}, not numbers")
     if len(array.shape) == 0:
-        raise ValueError(
-            f"array {number} of the data set is a single number; the first axis counts the samples"
-        )
+        raise ValueError(f"array {number} of the data set is a single number; the first axis counts the samples")
     return array

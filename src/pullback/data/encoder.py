@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from difflib import get_close_matches
 from math import isfinite
 from typing import Any, Literal, TypeAlias
 
@@ -97,9 +98,7 @@ class Target:
 
 def _is_label(values: Array) -> bool:
     distinct = len(host.unique(values))
-    return bool((values == host.floor(values)).all()) and distinct <= min(
-        _MOST_CLASSES, max(2, len(values) // 3)
-    )
+    return bool((values == host.floor(values)).all()) and distinct <= min(_MOST_CLASSES, max(2, len(values) // 3))
 
 
 def _labels(table: Table, name: str) -> list[str]:
@@ -205,7 +204,12 @@ class Encoder:
                 )
             columns = {name: table.columns[other] for name, other in zip(names, given, strict=True)}
             return Table(table.source, columns, lines=table.lines)
-        extra = sorted(set(given) - set(names), key=given.index)
+        extra = [name for name in given if name not in set(names)]
+        missing = next((name for name in names if name not in table.columns), None)
+        if missing is not None:
+            near = get_close_matches(missing, extra, n=1, cutoff=0.5)
+            hint = f"; is it the one named {near[0]!r}?" if near else ""
+            raise TableError(f"{table.source} has no column {missing!r}, which the model was trained on{hint}")
         if extra:
             _log.info("%s: not used: %s", table.source, ", ".join(extra))
         return table
@@ -246,9 +250,7 @@ def _fit_column(table: Table, name: str, part: Array) -> Numeric | Categorical |
     return Categorical(name, tuple(categories))
 
 
-def _fit_together(
-    table: Table, columns: Sequence[Numeric | Categorical], part: Array
-) -> list[Numeric | Categorical]:
+def _fit_together(table: Table, columns: Sequence[Numeric | Categorical], part: Array) -> list[Numeric | Categorical]:
     """One mean and deviation for all columns, which measure the same thing."""
     numbers = [column for column in columns if isinstance(column, Numeric)]
     mean = sum(column.mean for column in numbers) / len(numbers)
@@ -280,9 +282,7 @@ def _standardised(table: Table, column: Numeric) -> Array:
     far = host.flatnonzero(~(host.abs(scaled) < _FARTHEST))
     if far.size:
         row = int(far[0])
-        raise table.error(
-            f"{values[row]:g} lies too far from the values trained on", row=row, column=column.name
-        )
+        raise table.error(f"{values[row]:g} lies too far from the values trained on", row=row, column=column.name)
     return scaled
 
 
@@ -294,7 +294,5 @@ def _mark(table: Table, column: Categorical, ones: Array) -> None:
             continue
         if cell not in number:
             known = ", ".join(column.categories[:8]) + (", ..." if len(column.categories) > 8 else "")
-            raise table.error(
-                f"{cell!r} is none of the categories learnt ({known})", row=row, column=column.name
-            )
+            raise table.error(f"{cell!r} is none of the categories learnt ({known})", row=row, column=column.name)
         ones[row, number[cell]] = 1.0

@@ -97,9 +97,7 @@ class DataLoader:
         """
         for name in ("samples", "batch_size"):
             if state[name] != getattr(self.plan, name):
-                raise ValueError(
-                    f"the state is of {name}={state[name]}; here it is {getattr(self.plan, name)}"
-                )
+                raise ValueError(f"the state is of {name}={state[name]}; here it is {getattr(self.plan, name)}")
         self.generator.load_state_dict({"seed": state["seed"], "offset": state["offset"]})
         self._epoch_start = state["offset"]
         self._given = self._first = state["batches"]

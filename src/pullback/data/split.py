@@ -13,9 +13,7 @@ from .dataset import ArrayDataset, take_rows
 __all__ = ["split"]
 
 
-def split(
-    *data: Any, fractions: Sequence[float] = (0.8, 0.2), seed: int = 0, stratify: Any = None
-) -> list[Any]:
+def split(*data: Any, fractions: Sequence[float] = (0.8, 0.2), seed: int = 0, stratify: Any = None) -> list[Any]:
     """Random parts of a data set that have no sample in common and together hold every one.
 
     data: arrays whose first axes count the same samples, or one `ArrayDataset`.
@@ -35,9 +33,7 @@ def split(
     dataset = given or ArrayDataset(*data)
     order = permutation(len(dataset), generator=Generator(seed))
     sizes = _sizes(len(dataset), fractions)
-    labels = (
-        host.zeros(len(dataset), dtype=host.int64) if stratify is None else _labels(stratify, len(dataset))
-    )
+    labels = host.zeros(len(dataset), dtype=host.int64) if stratify is None else _labels(stratify, len(dataset))
     parts = [tuple(take_rows(a, rows) for a in dataset.arrays) for rows in _deal(order, labels, sizes)]
     return parts if given is None else [ArrayDataset(*arrays) for arrays in parts]
 
@@ -52,9 +48,7 @@ def _sizes(samples: int, fractions: Sequence[float]) -> list[int]:
     for part in by_remainder[: samples - sum(sizes)]:
         sizes[part] += 1
     if 0 in sizes:
-        raise ValueError(
-            f"{samples} samples in the fractions {tuple(fractions)} leave part {sizes.index(0)} empty"
-        )
+        raise ValueError(f"{samples} samples in the fractions {tuple(fractions)} leave part {sizes.index(0)} empty")
     return sizes
 
 
@@ -66,9 +60,7 @@ def _labels(stratify: Any, samples: int) -> Array:
         stratify = backend_of(stratify).to_host(stratify)
     labels = host.asarray(stratify)
     if labels.shape != (samples,):
-        raise ValueError(
-            f"stratify takes one label for each of {samples} samples; got the shape {labels.shape}"
-        )
+        raise ValueError(f"stratify takes one label for each of {samples} samples; got the shape {labels.shape}")
     return host.unique(labels, return_inverse=True)[1]
 
 

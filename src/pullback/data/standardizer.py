@@ -76,9 +76,7 @@ class Standardizer:
         """Take over the mean and scale of another."""
         mean, scale = (host.array(state[name], dtype=host.float64) for name in ("mean", "scale"))
         if mean.shape != scale.shape:
-            raise ValueError(
-                f"the mean has shape {mean.shape}, the scale {scale.shape}; they belong together"
-            )
+            raise ValueError(f"the mean has shape {mean.shape}, the scale {scale.shape}; they belong together")
         self.mean, self.scale = mean, scale
 
     def _learnt(self, X: Array) -> tuple[Array, Array]:
@@ -97,15 +95,11 @@ class Standardizer:
 def _on_host(X: Any) -> Array:
     owner = find_backend_of(X)
     if isinstance(X, Tensor) or (owner is not None and owner.name != "numpy"):
-        raise TypeError(
-            "a Standardizer works on host arrays; pass x.numpy(), or standardize before x is moved"
-        )
+        raise TypeError("a Standardizer works on host arrays; pass x.numpy(), or standardize before x is moved")
     array = host.asarray(X)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"a Standardizer takes real numbers; got {array.dtype}")
-    return (
-        array.astype(host.float32) if array.dtype == host.float64 and not hasattr(X, "__array__") else array
-    )
+    return array.astype(host.float32) if array.dtype == host.float64 and not hasattr(X, "__array__") else array
 
 
 def _floating(X: Array) -> Any:

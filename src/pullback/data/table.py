@@ -111,9 +111,7 @@ class Table:
             raise self.error(f"{self.column(name)[words[0]]!r} is no number", row=words[0], column=name)
         infinite = host.flatnonzero(host.isinf(values))
         if infinite.size:
-            raise self.error(
-                "the value is infinite; correct it, or leave it empty", row=int(infinite[0]), column=name
-            )
+            raise self.error("the value is infinite; correct it, or leave it empty", row=int(infinite[0]), column=name)
         return values
 
     def _parse(self, name: str) -> tuple[Array, list[int]]:
@@ -160,9 +158,7 @@ def read_csv(path: str | os.PathLike[str], *, delimiter: str | None = None) -> T
             return _from_records(source, _records(source, file, delimiter))
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
-        raise TableError(
-            f"{source} is not text in UTF-8 (it holds the byte {byte:#04x}); save it as UTF-8"
-        ) from None
+        raise TableError(f"{source} is not text in UTF-8 (it holds the byte {byte:#04x}); save it as UTF-8") from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise TableError(f"{source} is no gzip file, or damaged ({error})") from None
 
@@ -211,9 +207,7 @@ def _from_records(source: str, records: Iterator[tuple[int, list[str]]]) -> Tabl
         if cells == [""] and len(header) > 1:
             continue
         if len(cells) != len(header):
-            raise TableError(
-                f"{source}, line {line}: {_count(len(cells), 'cell')} where the header has {len(header)}"
-            )
+            raise TableError(f"{source}, line {line}: {_count(len(cells), 'cell')} where the header has {len(header)}")
         lines.append(line)
         rows.append(cells)
     if not rows:
@@ -244,9 +238,7 @@ def read_npz(path: str | os.PathLike[str]) -> Table:
     source = Path(path).name
     with Path(path).open("rb") as file:
         if not zipfile.is_zipfile(file):
-            raise TableError(
-                f"{source} is no .npz file, or damaged; numpy.savez(path, X=..., y=...) writes one"
-            )
+            raise TableError(f"{source} is no .npz file, or damaged; numpy.savez(path, X=..., y=...) writes one")
         file.seek(0)
         try:
             with host.load(file, allow_pickle=False) as arrays:
@@ -254,11 +246,7 @@ def read_npz(path: str | os.PathLike[str]) -> Table:
                 names = list(arrays)
         except (ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
             pickled = "pickle" in str(error) or "Object arrays" in str(error)
-            reason = (
-                "it holds Python objects, which are never unpickled"
-                if pickled
-                else f"it is damaged ({error})"
-            )
+            reason = "it holds Python objects, which are never unpickled" if pickled else f"it is damaged ({error})"
             raise TableError(f"{source} cannot be read: {reason}") from None
     if "X" not in found:
         raise TableError(f"{source} has no array 'X'; it has {', '.join(names) or 'none'}")
@@ -269,9 +257,7 @@ def read_npz(path: str | os.PathLike[str]) -> Table:
     if "y" in found:
         y = _check_array(source, "y", found["y"], "biufU")
         if y.size != len(X):
-            raise TableError(
-                f"{source}: X has {_count(len(X), 'row')}, y has shape {y.shape}; y must be ({len(X)},)"
-            )
+            raise TableError(f"{source}: X has {_count(len(X), 'row')}, y has shape {y.shape}; y must be ({len(X)},)")
         y = y.reshape(-1)
         columns["y"] = [str(value).strip() for value in y] if y.dtype.kind == "U" else y
     return Table(source, columns, positional=True, uniform=uniform)

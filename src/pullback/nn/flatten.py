@@ -29,14 +29,10 @@ class Flatten(Module):
         shape = tuple(x.shape)
         axes = len(shape) or 1
         if not (-axes <= self.start_dim < axes and -axes <= self.end_dim < axes):
-            raise ValueError(
-                f"Flatten({self.extra_repr()}) needs more axes than an input of shape {shape} has"
-            )
+            raise ValueError(f"Flatten({self.extra_repr()}) needs more axes than an input of shape {shape} has")
         start, end = self.start_dim % axes, self.end_dim % axes
         if start > end:
-            raise ValueError(
-                f"Flatten({self.extra_repr()}) of shape {shape}: the first axis lies behind the last"
-            )
+            raise ValueError(f"Flatten({self.extra_repr()}) of shape {shape}: the first axis lies behind the last")
         if start == end and shape:
             return x
         return reshape(x, (*shape[:start], prod(shape[start : end + 1]), *shape[end + 1 :]))

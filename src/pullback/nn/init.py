@@ -45,9 +45,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
         slope = 0.01 if param is None else param
         return sqrt(2 / (1 + slope * slope))
     if nonlinearity not in _GAINS:
-        raise ValueError(
-            f"there is no gain for {nonlinearity!r}; choose one of {', '.join(_GAINS)}, leaky_relu"
-        )
+        raise ValueError(f"there is no gain for {nonlinearity!r}; choose one of {', '.join(_GAINS)}, leaky_relu")
     return _GAINS[nonlinearity]
 
 
@@ -62,9 +60,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
     return _write(tensor, _draw(random_uniform, tensor, tensor.size, generator) * (b - a) + a)
 
 
-def normal_(
-    tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
-) -> Tensor:
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Normal values."""
     return _write(tensor, _draw(random_normal, tensor, tensor.size + 1, generator) * std + mean)
 
@@ -149,15 +145,11 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
     return _write(tensor, Tensor(owner.namespace.astype(there, like.dtype)))
 
 
-def _draw(
-    distribution: Callable[..., Array], tensor: Tensor, words: int, generator: Generator | None
-) -> Tensor:
+def _draw(distribution: Callable[..., Array], tensor: Tensor, words: int, generator: Generator | None) -> Tensor:
     """Random values of the tensor's shape, in its dtype and place."""
     generator = generator or default_generator()
     start = generator.advance(words)
-    drawn: Tensor = distribution(
-        tensor.detach(), seed=generator.seed, offset=start, shape=tuple(tensor.shape)
-    )
+    drawn: Tensor = distribution(tensor.detach(), seed=generator.seed, offset=start, shape=tuple(tensor.shape))
     return drawn
 
 

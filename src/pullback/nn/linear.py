@@ -42,9 +42,7 @@ class Linear(Module):
             raise ValueError(f"a layer's sizes are 0 or more; got Linear({in_features}, {out_features})")
         self.in_features, self.out_features = in_features, out_features
         self.weight = Parameter(empty((out_features, in_features), dtype=dtype, device=device))
-        self.register_parameter(
-            "bias", Parameter(empty(out_features, dtype=dtype, device=device)) if bias else None
-        )
+        self.register_parameter("bias", Parameter(empty(out_features, dtype=dtype, device=device)) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -57,16 +55,12 @@ class Linear(Module):
     def forward(self, x: Array) -> Array:
         """x: (..., in_features). Returns (..., out_features)."""
         if x.shape[-1:] != (self.in_features,):
-            raise ValueError(
-                f"Linear({self.extra_repr()}) takes (..., {self.in_features}); got shape {tuple(x.shape)}"
-            )
+            raise ValueError(f"Linear({self.extra_repr()}) takes (..., {self.in_features}); got shape {tuple(x.shape)}")
         return linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """The sizes, and whether there is a bias."""
-        return (
-            f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
-        )
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
 class Identity(Module):

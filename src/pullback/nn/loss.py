@@ -116,9 +116,7 @@ class BCEWithLogitsLoss(_Loss):
 
     def forward(self, input: Array, target: Array) -> Array:
         """input, target: one shape. Returns a 0-d Tensor, or with "none" one of that shape."""
-        return binary_cross_entropy_with_logits(
-            input, target, self.weight, self.pos_weight, reduction=self.reduction
-        )
+        return binary_cross_entropy_with_logits(input, target, self.weight, self.pos_weight, reduction=self.reduction)
 
 
 class CrossEntropyLoss(_Loss):
@@ -173,9 +171,7 @@ class NLLLoss(_Loss):
 
     weight: Tensor | None
 
-    def __init__(
-        self, weight: Tensor | None = None, ignore_index: int = -100, reduction: Reduction = "mean"
-    ) -> None:
+    def __init__(self, weight: Tensor | None = None, ignore_index: int = -100, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
         self.register_buffer("weight", weight)
         self.ignore_index = ignore_index

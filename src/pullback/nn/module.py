@@ -68,9 +68,7 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if "_parameters" not in self.__dict__:
-            raise AttributeError(
-                f"call super().__init__() in {type(self).__name__} before assigning {name!r}"
-            )
+            raise AttributeError(f"call super().__init__() in {type(self).__name__} before assigning {name!r}")
         if isinstance(value, Parameter):
             self._keep("_parameters", name, value)
         elif isinstance(value, Module):
@@ -113,8 +111,7 @@ class Module:
         """
         if value is not None and not isinstance(value, Tensor):
             raise TypeError(
-                f"the buffer {name!r} is a Tensor or None; got {type(value).__name__}. "
-                "Make one with pb.asarray(...)"
+                f"the buffer {name!r} is a Tensor or None; got {type(value).__name__}. Make one with pb.asarray(...)"
             )
         self._keep("_buffers", name, value)
 

@@ -19,7 +19,7 @@ def functional_call(model: Module, parameters: Mapping[str, Any], /, *inputs: An
     Raises ValueError listing every name the model has not, and every shape that does not fit.
 
     The model is as it was afterwards, also when the call fails. Calls from several threads take
-    turns; a plain `model(x)` in another thread meanwhile would see the parameters given here.
+    turns; whoever reads or calls the model itself meanwhile would see the parameters given here.
 
     >>> import pullback as pb
     >>> from pullback import nn
@@ -29,9 +29,7 @@ def functional_call(model: Module, parameters: Mapping[str, Any], /, *inputs: An
     Tensor([5.], dtype=float32)
     """
     own: dict[str, Tensor] = dict([*model.named_parameters(), *model.named_buffers()])
-    given = {
-        name: value if isinstance(value, Tensor) else Tensor(value) for name, value in parameters.items()
-    }
+    given = {name: value if isinstance(value, Tensor) else Tensor(value) for name, value in parameters.items()}
     complaints = [
         *(f"{name}: unknown" for name in given if name not in own),
         *(

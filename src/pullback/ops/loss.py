@@ -107,8 +107,30 @@ def binary_cross_entropy(
     Logarithms are held above -100, so a confident mistake costs 100 and not infinity.
     """
     _check_same_shape("binary_cross_entropy", input, target)
-    losses = -(target * _log_above(xp, input) + (1 - target) * _log_above(xp, 1 - input))
+    losses = _surprise(xp, input, target)
     return _reduce(xp, losses if weight is None else losses * weight, reduction)
+
+
+@binary_cross_entropy.vjp("input")
+def _(xp: Namespace, g: Array, input: Array, target: Array, weight: Array | None, *, reduction: Reduction) -> Array:
+    # The bound keeps a confident mistake's slope finite, and large.
+    slope = (input - target) / xp.maximum(input * (1 - input), 1e-12)
+    return _share(g, input.shape, reduction) * (slope if weight is None else slope * weight)
+
+
+@binary_cross_entropy.vjp("target")
+def _(xp: Namespace, g: Array, input: Array, weight: Array | None, *, reduction: Reduction) -> Array:
+    slope = _log_above(xp, 1 - input) - _log_above(xp, input)
+    return _share(g, input.shape, reduction) * (slope if weight is None else slope * weight)
+
+
+@binary_cross_entropy.vjp("weight")
+def _(xp: Namespace, g: Array, input: Array, target: Array, *, reduction: Reduction) -> Array:
+    return _share(g, input.shape, reduction) * _surprise(xp, input, target)
+
+
+def _surprise(xp: Namespace, input: Array, target: Array) -> Array:
+    return -(target * _log_above(xp, input) + (1 - target) * _log_above(xp, 1 - input))
 
 
 def _log_above(xp: Namespace, p: Array) -> Array:

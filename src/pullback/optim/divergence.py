@@ -33,9 +33,7 @@ class Diverged(ArithmeticError):
             advice = "there was no good loss before it. Look for NaN or infinity in the data and at the start"
         else:
             advice = f"the last good loss was {last_loss:.6g}. Try a smaller learning rate"
-        super().__init__(
-            f"training diverged at iteration {iteration}, learning rate {rate:g}: {reason}; {advice}."
-        )
+        super().__init__(f"training diverged at iteration {iteration}, learning rate {rate:g}: {reason}; {advice}.")
         self.reason = reason
         self.iteration = iteration
         self.rate = rate

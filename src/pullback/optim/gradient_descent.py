@@ -120,9 +120,7 @@ def gradient_descent(
 
     if restarts is None:
         return descend(theta, Generator(seed))
-    return _best_of(
-        range(seed, seed + restarts), lambda generator: descend(_normal_like(theta, generator), generator)
-    )
+    return _best_of(range(seed, seed + restarts), lambda generator: descend(_normal_like(theta, generator), generator))
 
 
 def _descend(
@@ -141,9 +139,7 @@ def _descend(
 
     def diverged(J: float, iteration: int) -> Diverged:
         kept, last = Tensor(good) if as_tensor else good, watch.last_loss
-        return Diverged(
-            watch.complaint(J), iteration=iteration, rate=alpha, last_loss=last, theta=kept, history=costs
-        )
+        return Diverged(watch.complaint(J), iteration=iteration, rate=alpha, last_loss=last, theta=kept, history=costs)
 
     # An overflow needs no warning: it shows in the cost, and is reported there.
     with host.errstate(over="ignore", invalid="ignore"):
@@ -227,19 +223,14 @@ def _as_arrays(X: Any, y: Any, theta: Any) -> tuple[Array, Array, Array]:
     floating = [a.dtype for a in arrays if xp.isdtype(a.dtype, "real floating")]
     dtype = xp.result_type(*floating) if floating else xp.float64
     X, y, theta = (
-        _as_array(name, value, owner, dtype, device)
-        for name, value in zip(("X", "y", "theta"), given, strict=True)
+        _as_array(name, value, owner, dtype, device) for name, value in zip(("X", "y", "theta"), given, strict=True)
     )
     if len(X.shape) != 2 or len(theta.shape) not in (1, 2):
-        raise ValueError(
-            f"X is a table (m, n) and theta (n,) or (n, k); got {tuple(X.shape)} and {tuple(theta.shape)}"
-        )
+        raise ValueError(f"X is a table (m, n) and theta (n,) or (n, k); got {tuple(X.shape)} and {tuple(theta.shape)}")
     if theta.shape[0] != X.shape[1]:
         raise ValueError(f"theta has one row for each of the {X.shape[1]} columns of X; got {theta.shape[0]}")
     if tuple(y.shape) != (X.shape[0], *theta.shape[1:]):
-        raise ValueError(
-            f"y has shape {tuple(y.shape)}; X and theta ask for {(X.shape[0], *theta.shape[1:])}"
-        )
+        raise ValueError(f"y has shape {tuple(y.shape)}; X and theta ask for {(X.shape[0], *theta.shape[1:])}")
     return X, y, theta
 
 

@@ -46,8 +46,7 @@ class LRScheduler:
     def get_lr(self) -> list[float]:
         """The rate of each group at `last_epoch`."""
         return [
-            self.rate(group["lr"], group.setdefault("initial_lr", group["lr"]))
-            for group in self.optimizer.param_groups
+            self.rate(group["lr"], group.setdefault("initial_lr", group["lr"])) for group in self.optimizer.param_groups
         ]
 
     @property
@@ -80,9 +79,7 @@ class LRScheduler:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the optimizer and functions: numbers, names and lists of them, fit for JSON."""
-        return {
-            name: value for name, value in vars(self).items() if name not in ("optimizer", *self._unsaved)
-        }
+        return {name: value for name, value in vars(self).items() if name not in ("optimizer", *self._unsaved)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where another schedule of the same kind stood; the optimizer loads its rates itself.
@@ -92,8 +89,7 @@ class LRScheduler:
         own = self.state_dict()
         if own.keys() != state.keys():
             raise ValueError(
-                f"{type(self).__name__} expects a state of {', '.join(sorted(own))}; "
-                f"got {', '.join(sorted(state))}"
+                f"{type(self).__name__} expects a state of {', '.join(sorted(own))}; got {', '.join(sorted(state))}"
             )
         vars(self).update(state)
 
@@ -116,9 +112,7 @@ class StepLR(LRScheduler):
     [1.0, 1.0, 0.5, 0.5, 0.25]
     """
 
-    def __init__(
-        self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
-    ) -> None:
+    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1) -> None:
         if step_size < 1:
             raise ValueError(f"StepLR expects a step_size of at least 1; got {step_size!r}")
         self.step_size, self.gamma = step_size, gamma
@@ -212,9 +206,7 @@ class LinearLR(LRScheduler):
 class ConstantLR(LRScheduler):
     """`factor` times the rate until epoch `total_iters`, the rate itself from then on."""
 
-    def __init__(
-        self, optimizer: Optimizer, factor: float = 1 / 3, total_iters: int = 5, last_epoch: int = -1
-    ) -> None:
+    def __init__(self, optimizer: Optimizer, factor: float = 1 / 3, total_iters: int = 5, last_epoch: int = -1) -> None:
         if not 0 < factor <= 1:
             raise ValueError(f"ConstantLR expects a factor in (0, 1]; got {factor!r}")
         self.factor, self.total_iters = factor, total_iters
@@ -268,8 +260,7 @@ class SequentialLR(LRScheduler):
     ) -> None:
         if not schedulers or len(milestones) != len(schedulers) - 1:
             raise ValueError(
-                "SequentialLR expects one milestone fewer than schedules; "
-                f"got {len(milestones)} and {len(schedulers)}"
+                f"SequentialLR expects one milestone fewer than schedules; got {len(milestones)} and {len(schedulers)}"
             )
         for schedule in schedulers:
             if isinstance(schedule, ReduceLROnPlateau) or schedule.optimizer is not optimizer:
@@ -356,9 +347,7 @@ class OneCycleLR(LRScheduler):
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"OneCycleLR expects anneal_strategy 'cos' or 'linear'; got {anneal_strategy!r}")
         if cycle_momentum and not {"momentum", "betas"} & set(optimizer.defaults):
-            raise ValueError(
-                f"{type(optimizer).__name__} has no momentum to cycle; pass cycle_momentum=False"
-            )
+            raise ValueError(f"{type(optimizer).__name__} has no momentum to cycle; pass cycle_momentum=False")
         groups = len(optimizer.param_groups)
         self.total_steps, self.anneal_strategy, self.cycle_momentum = (
             total_steps,
