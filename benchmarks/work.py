@@ -1,6 +1,7 @@
 """The work that is timed, written for pullback and for PyTorch: the same shapes, dtypes and updates."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ def perceptron(*sizes: int, batch: int, limit: float, calls: int) -> Task:
     generator = np.random.default_rng(0)
     images = generator.standard_normal((batch, sizes[0])).astype("float32")
     labels = generator.integers(0, sizes[-1], batch)
-    pairs = list(zip(sizes, sizes[1:], strict=False))
+    pairs = list(pairwise(sizes))
 
     def build(library: Any) -> list[Any]:
         layers = [layer for a, b in pairs for layer in (library.Linear(a, b), library.ReLU())]

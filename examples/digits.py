@@ -71,12 +71,14 @@ def run(out):
 
 
 def draw_worst(images, labels, probabilities, path, count=6):
-    """Draw the images whose true digit was given the least probability, the worst first."""
+    """Draw the misread images whose true digit was given the least probability, the worst first."""
     of_truth = probabilities[np.arange(len(labels)), labels]
-    title = "Hardest of all: probability of the true digit in blue, of what was read in orange"
-    heights = {"height_ratios": [1.25, 1]}
-    with picture(path, columns=count, rows=2, width=1.9, height=2.1, title=title, **heights, sharey="row") as axes:
-        for number, (top, bottom) in zip(np.argsort(of_truth), axes.T, strict=False):
+    misread = np.flatnonzero(np.argmax(probabilities, axis=-1) != labels)
+    worst = misread[np.argsort(of_truth[misread])][:count]
+    title = "The worst mistakes: probability of the true digit in blue, of what was read in orange"
+    grid = {"rows": 2, "columns": len(worst), "height_ratios": [1.25, 1], "sharey": "row", "squeeze": False}
+    with picture(path, width=1.9, height=2.1, title=title, **grid) as axes:
+        for number, (top, bottom) in zip(worst, axes.T, strict=True):
             label, probability = labels[number], probabilities[number]
             guess = np.argmax(probability)
             top.imshow(images[number].reshape(8, 8), cmap="gray_r", vmin=0, vmax=1)

@@ -171,9 +171,12 @@ class cuda:
 BROKEN = "raise ImportError('libcublas.so.13: cannot open shared object file\\nand more')"
 TWO_DEVICES = """
 class cuda:
+    current = 0
     class Device:
-        def __init__(self, id=0):
-            self.id = id
+        def __init__(self, id=None):
+            self.id = cuda.current if id is None else id
+        def use(self):
+            cuda.current = self.id
     class runtime:
         getDeviceCount = staticmethod(lambda: 2)
     is_available = staticmethod(lambda: True)
@@ -234,6 +237,17 @@ def test_a_cuda_device_is_named_as_the_field_does(fake_cupy, written):
 def test_a_cuda_device_there_is_not_is_refused(fake_cupy, written, complaint):
     code = f"import pullback as pb; pb.use('cupy', {written!r})"
     assert run_python(code, PYTHONPATH=fake_cupy(TWO_DEVICES))[1].endswith(f"ValueError: {complaint}")
+
+
+def test_cupys_own_current_device_follows_the_switch(fake_cupy):
+    code = (
+        "import cupy, pullback as pb; seen = []\n"
+        "with pb.use('cupy'):\n"
+        "    with pb.use('cupy', 'cuda:1'): seen.append(cupy.cuda.current)\n"
+        "    seen.append(cupy.cuda.current)\n"
+        "pb.use('cupy', 1); seen.append(cupy.cuda.current); pb.use('cupy'); print(*seen, cupy.cuda.current)"
+    )
+    assert run_python(code, PYTHONPATH=fake_cupy(TWO_DEVICES)) == ("1 0 1 0", "")
 
 
 def test_every_backend_that_cannot_be_used_has_a_mend():

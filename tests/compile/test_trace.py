@@ -35,7 +35,7 @@ def test_replays_refuse_other_shapes_dtypes_and_constants() -> None:
     traced = trace(lambda x, axis: pb.sum(x, axis=axis), pb.ones((2, 3)), 1)
     with pytest.raises(ValueError, match=r"takes \(float32\[2, 3\]\); got \(float32\[3, 2\]\)"):
         traced(pb.ones((3, 2)), 1)
-    with pytest.raises(ValueError, match="got .float64"):
+    with pytest.raises(ValueError, match=r"got \(float64"):
         traced(pb.ones((2, 3), dtype="float64"), 1)
     with pytest.raises(ValueError, match="trace again"):
         traced(pb.ones((2, 3)), 0)

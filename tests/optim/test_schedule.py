@@ -123,6 +123,7 @@ def test_one_cycle_ends_where_it_says(optimizer):
     assert max(found) == found[2] == pytest.approx(1.0)
     assert schedule.get_last_lr()[0] == pytest.approx(1 / 25e4)
     assert optimizer.param_groups[0]["momentum"] == pytest.approx(0.95)
+    schedule.step()  # after the last update: a loop that steps behind each update comes here
     with pytest.raises(ValueError, match="made for 10 steps, and they are done"):
         schedule.step()
 

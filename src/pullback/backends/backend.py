@@ -131,6 +131,9 @@ class Backend:
         """Whether arrays of another backend may stand among this one's in a call."""
         return False
 
+    def activate(self) -> None:
+        """What the library itself must be told when this becomes the current backend."""
+
     def synchronize(self) -> None:
         """Wait until everything queued on the device has run."""
 

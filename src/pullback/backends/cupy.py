@@ -78,6 +78,10 @@ class CupyBackend(Backend):
         with target:
             return self.namespace.asarray(array, copy=True)
 
+    def activate(self) -> None:
+        """Make the device CuPy's own current one, where it launches kernels and makes new arrays."""
+        self.device.use()
+
     def synchronize(self) -> None:
         """Wait for the current stream."""
         import_module("cupy").cuda.get_current_stream().synchronize()

@@ -54,6 +54,7 @@ class use:
 
     def __init__(self, name: str, device: Any = None) -> None:
         self.backend = _find_best(device) if name == "auto" else open_backend(name, device)
+        self.backend.activate()
         self._token: Token[Backend | None] | None = _current.set(self.backend)
 
     def __enter__(self) -> Backend:
@@ -65,6 +66,7 @@ class use:
         if self._token is not None:
             _current.reset(self._token)
             self._token = None
+            backend().activate()
 
     def __repr__(self) -> str:
         return repr(self.backend)
@@ -84,6 +86,7 @@ def backend() -> Backend:
     current = _current.get()
     if current is None:
         current = _open_default(os.environ.get("PULLBACK_BACKEND", ""))
+        current.activate()
         _current.set(current)
     return current
 

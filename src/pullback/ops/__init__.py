@@ -23,11 +23,11 @@ from .indexing import *
 from .linear_algebra import *
 from .loss import *
 from .manipulation import *
+from .random import Generator, default_generator, dropout, manual_seed
 from .searching import *
 from .special import *
 from .statistical import *
 from .utility import *
-from .random import Generator, default_generator, dropout, manual_seed
 
 __all__ = ["Generator", "default_generator", "dropout", "manual_seed", "random"]
 __all__ += activation.__all__

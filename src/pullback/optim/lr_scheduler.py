@@ -368,7 +368,7 @@ class OneCycleLR(LRScheduler):
 
     def get_lr(self) -> list[float]:
         """The rate of each group on its way to the next turn; sets the momentum alike."""
-        if self.last_epoch >= self.total_steps:
+        if self.last_epoch > self.total_steps:  # as in PyTorch, a step after the last update is let pass
             raise ValueError(f"OneCycleLR was made for {self.total_steps} steps, and they are done")
         phase = next((i for i, turn in enumerate(self.turns) if self.last_epoch <= turn), len(self.turns) - 1)
         start = self.turns[phase - 1] if phase else 0
