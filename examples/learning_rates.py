@@ -20,8 +20,7 @@ from pathlib import Path
 import numpy as np
 from figures import BLUE, GREEN, INK, ORANGE, draw_cost_surface, make_logarithmic, picture
 
-from pullback.optim.gradient_descent import gradient_descent
-from pullback.train import Diverged
+from pullback import optim
 
 ITERATIONS = 80
 START = np.array([-1.2, 1.0])
@@ -45,8 +44,8 @@ def descend(X, y, alpha):
     path = []
     for k in range(ITERATIONS + 1):
         try:
-            path.append(gradient_descent(X, y, START, alpha, num_iters=k).theta)
-        except Diverged as error:
+            path.append(optim.gradient_descent(X, y, START, alpha, num_iters=k).theta)
+        except optim.Diverged as error:
             return np.stack(path), error
     return np.stack(path), None
 

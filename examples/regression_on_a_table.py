@@ -19,7 +19,6 @@ from figures import BLUE, GREY, ORANGE, picture
 
 import pullback as pb
 from pullback import data, nn, optim, train
-from pullback.optim.gradient_descent import gradient_descent
 from pullback.train.metrics import r2_score
 
 TABLE = Path(__file__).parent / "data" / "diabetes.csv"
@@ -38,7 +37,7 @@ def closed_form(X, y, X_new):
 
 def by_gradient_descent(X, y, X_new):
     # The blood values of a person go together, so the valley is narrow: its flattest axis takes many steps.
-    theta, _ = gradient_descent(with_ones(X), y, np.zeros((11, 1)), alpha=0.4, num_iters=3000)
+    theta, _ = optim.gradient_descent(with_ones(X), y, np.zeros((11, 1)), alpha=0.4, num_iters=3000)
     return with_ones(X_new) @ theta
 
 
@@ -103,7 +102,7 @@ def main(argv=None):
     print("which has nothing to tune; and fit a straight line first, or you cannot tell what your network is worth.")
 
     draw(true, predicted, r2, overall, options.out / "regression_on_a_table.png")
-    return {"r2": r2, "overall": overall, "predicted": predicted}
+    return {"r2": r2, "overall": overall, "predicted": predicted, "true": true}
 
 
 def draw(true, predicted, r2, overall, path):

@@ -17,8 +17,7 @@ from pathlib import Path
 import numpy as np
 from figures import BLUE, GREEN, INK, ORANGE, draw_cost_surface, make_logarithmic, picture
 
-from pullback import data
-from pullback.optim.gradient_descent import gradient_descent
+from pullback import data, optim
 
 EPOCHS, ALPHA = 8, 0.15
 START = np.array([-1.5, 1.6])
@@ -46,7 +45,7 @@ def descend(X, y, batch_size):
     """
     plan = data.BatchPlan(samples=len(X), batch_size=batch_size or len(X), epochs=EPOCHS)
     return np.stack(
-        [gradient_descent(X, y, START, ALPHA, k, batch_size, seed=1).theta for k in range(plan.iterations + 1)]
+        [optim.gradient_descent(X, y, START, ALPHA, k, batch_size, seed=1).theta for k in range(plan.iterations + 1)]
     )
 
 

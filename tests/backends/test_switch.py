@@ -140,6 +140,11 @@ def test_a_wrong_environment_is_named_with_its_value():
     )
 
 
+def test_a_wrong_environment_does_not_matter_to_whoever_chooses():
+    code = "import pullback as pb\nwith pb.use('numpy'): print(pb.zeros(1).item())"
+    assert run_python(code, PULLBACK_BACKEND="torhc") == ("0.0", "")
+
+
 def test_threads_take_the_environment_s_choice_and_log_it_once():
     code = (
         "import logging, threading, pullback as pb; logging.basicConfig(level=logging.INFO)\n"

@@ -102,7 +102,7 @@ class Op(Generic[P, R]):
             if inputs and not owner.several_devices:
                 self._runs[kinds] = found
         run, owner = found
-        y = run(*inputs, **metadata)
+        y = run(*inputs, **metadata) if metadata else run(*inputs)
         if type(y) in kinds:
             return y, owner
         if isinstance(y, (tuple, list)):

@@ -77,8 +77,6 @@ class Plan:
         parents, values, owner = node.parents, node.values, node.owner
         if type(g) is dict:
             g = _complete(g, node, record)
-        elif not record:
-            g = owner.from_scalar(g)
         if record:
             tensors = [_restore(value, at, node) for value, at in zip(values, self.arrays, strict=False)]
             values = [*tensors, *values[len(tensors) :]]
@@ -190,4 +188,5 @@ def _complete(g: dict[int, Any], node: Node, record: bool) -> tuple[Any, ...]:
         made = node.owner.namespace.zeros(node.shape[i], dtype=node.dtype[i], device=device)
         return Tensor(made) if record else made
 
-    return tuple(g[i] if i in g else zeros(i) for i in range(len(node.shape)))
+    pieces = (g[i] if i in g else zeros(i) for i in range(len(node.shape)))
+    return tuple(pieces if record else map(node.owner.from_scalar, pieces))

@@ -132,7 +132,8 @@ def walk(
     while True:
         for place, g in arrivals:
             if place in gradients:
-                gradients[place] = _add(gradients[place], g)
+                present = gradients[place]
+                gradients[place] = present + g if type(g) is not dict else _merge(present, g)
             else:
                 gradients[place] = g
                 if type(place) is not Leaf and place not in ends:
@@ -153,10 +154,9 @@ def walk(
             place.plan, place.parents, place.values = None, (), ()
 
 
-def _add(a: Any, b: Any) -> Any:
-    if type(a) is dict:  # gradients of several outputs, by number
-        return {**a, **{number: _add(a[number], g) if number in a else g for number, g in b.items()}}
-    return a + b
+def _merge(a: dict[int, Any], b: dict[int, Any]) -> dict[int, Any]:
+    """The gradients of several outputs, by number, added up."""
+    return {**a, **{number: a[number] + g if number in a else g for number, g in b.items()}}
 
 
 def _leading_to(wanted: frozenset[Place], starts: Iterable[Place]) -> set[Place]:

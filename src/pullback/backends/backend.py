@@ -44,7 +44,7 @@ class Backend:
     """Whether slices are views, so that parameters can lie in one flat buffer and be updated in place."""
     block: ClassVar[int | None] = None
     """How many elements of a flat buffer to update at once, so that they stay in cache; None for all."""
-    several_devices: ClassVar[bool] = True
+    several_devices: bool = True
     """Whether two arrays can be in different places, so that it must be checked."""
     kernels: ClassVar[dict[str, Callable[..., Any]]] = {}
     """Faster versions of forwards and vjps, by `Function.name`. Without one, the op's own lines run."""

@@ -18,6 +18,10 @@ class CupyBackend(Backend):
     mend = "pip install 'pullback[cuda13]' (or 'pullback[cuda12]' with a CUDA 12 driver)"
     in_place = True
 
+    def __init__(self, device: Any = None) -> None:
+        super().__init__(device)
+        self.several_devices = import_module("cupy").cuda.runtime.getDeviceCount() > 1
+
     @classmethod
     def problem(cls) -> str | None:
         """Why CuPy cannot be used here.

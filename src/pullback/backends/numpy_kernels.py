@@ -1,4 +1,7 @@
-"""NumPy's kernels: faster versions of forwards and vjps, by name. Without them results are the same, later."""
+"""NumPy's kernels: faster versions of forwards and vjps, by name. Without them results are the same, later.
+
+What stands for an array of no axes may be one of NumPy's scalars here, in both directions.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -21,8 +24,6 @@ kernels: dict[str, Callable[..., Any]] = {
     )
 } | {
     "matmul": np.matmul,
-    "multiply.vjp(x1)": np.multiply,
-    "multiply.vjp(x2)": np.multiply,
     "divide.vjp(x1)": np.divide,
 }
 
@@ -39,6 +40,13 @@ def kernel(name: str, declines: bool = False) -> Callable[[F], F]:
         return function
 
     return enter
+
+
+@kernel("multiply.vjp(x1)")
+@kernel("multiply.vjp(x2)")
+def _(g: Any, other: Any) -> Any:
+    # An array of no axes gives its scalar, and two scalars multiply many times faster.
+    return g * (other[()] if isinstance(other, np.ndarray) else other)
 
 
 @kernel("relu")

@@ -66,7 +66,9 @@ class use:
         if self._token is not None:
             _current.reset(self._token)
             self._token = None
-            backend().activate()
+            former = _current.get()
+            if former is not None:
+                former.activate()
 
     def __repr__(self) -> str:
         return repr(self.backend)

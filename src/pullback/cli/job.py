@@ -20,7 +20,7 @@ _PARTS = {"train": 0.7, "validate": 0.1, "test": 0.2}
 # With batches of 32, the widest layer whose products BLAS does not share out among threads: on a busy
 # machine they wait for each other far longer than they work.
 _HIDDEN = (128,)
-_DROPOUT = 0.3
+_DROPOUT = 0.0
 _UPDATES = 1600
 _RATES = {"adam": 3e-3, "adamw": 3e-3, "sgd": 0.05, "rmsprop": 1e-3, "adagrad": 1e-2}
 

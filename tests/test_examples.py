@@ -1,0 +1,172 @@
+"""Every example runs, draws its pictures, and finds what it says it finds."""
+
+import re
+import subprocess
+import sys
+from functools import cache
+from importlib import import_module
+from math import log
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pullback import optim
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+PICTURES = {
+    name: re.findall(r"`(\w+\.png)`", row)
+    for name, row in re.findall(r"^\| \[(\w+)\.py\]\(\1\.py\)(.*)", (EXAMPLES / "README.md").read_text("utf-8"), re.M)
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """What an example's `main` returns, and the folder with its pictures; each example runs once."""
+
+    @cache
+    def run(name):
+        out = tmp_path_factory.mktemp(name)
+        return import_module(name).main(["--out", str(out)]), out
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(EXAMPLES))
+        yield run
+
+
+def test_the_readme_lists_every_example():
+    assert set(PICTURES) == {path.stem for path in EXAMPLES.glob("*.py")} - {"figures"}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_pictures_are_drawn(run, name):
+    from matplotlib.image import imread
+
+    _, out = run(name)
+    assert sorted(path.name for path in out.iterdir()) == sorted(PICTURES[name])
+    for picture in PICTURES[name]:
+        pixels = imread(out / picture)[..., :3]
+        assert min(pixels.shape[:2]) >= 600
+        inked = np.any(pixels < 0.9, axis=-1)
+        assert 0.01 < inked.mean() < 0.9
+        # A half without ink would be a panel left empty.
+        assert all(half.any() for half in (*np.array_split(inked, 2), *np.array_split(inked, 2, axis=1)))
+        assert len(np.unique(np.round(pixels.reshape(-1, 3), 1), axis=0)) > 10
+
+
+def test_an_example_runs_as_a_script(tmp_path):
+    script = [sys.executable, str(EXAMPLES / "backprop_by_hand.py")]
+    done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "dL/dz = dL/dh * h * (1 - h)" in done.stdout
+    assert not done.stderr
+    assert (tmp_path / "runs" / "examples" / "backprop_by_hand.png").exists()
+
+
+def test_gradients_by_hand_equal_those_of_backward_and_of_differences(run):
+    found, _ = run("backprop_by_hand")
+    module = import_module("backprop_by_hand")
+    for name, by_hand in found["by_hand"].items():
+        np.testing.assert_allclose(found["by_pullback"][name], by_hand, rtol=0, atol=1e-12)
+        for place in np.ndindex(by_hand.shape):
+            nudge = np.zeros(by_hand.shape)
+            nudge[place] = 1e-6
+            up, down = (
+                module.forward(**{**module.START, name: module.START[name] + sign * nudge})[-1] for sign in (1, -1)
+            )
+            assert by_hand[place] == pytest.approx((up - down) / 2e-6, abs=1e-9)
+    assert found["loss_after"] < found["loss_before"]
+
+
+def test_the_three_kinds_differ_as_they_are_said_to(run):
+    found, _ = run("three_kinds_of_gradient_descent")
+    paths, costs, lowest = found["paths"], found["costs"], found["lowest"]
+    assert {kind: len(path) - 1 for kind, path in paths.items()} == {"BGD": 8, "MBGD": 40, "SGD": 320}
+    uphill = {kind: np.mean(np.diff(values) > 0) for kind, values in costs.items()}
+    assert uphill["BGD"] == 0 < uphill["MBGD"] < uphill["SGD"]
+    assert all(values.min() >= lowest for values in costs.values())
+    # After the same epochs BGD is still far off, MBGD has arrived.
+    assert costs["BGD"][-1] > 2 * lowest
+    assert costs["MBGD"][-1] < 1.05 * lowest
+    # SGD is there before the first epoch ends, and never settles.
+    assert costs["SGD"][:40].min() < 1.1 * lowest < costs["MBGD"][:6].min() < costs["BGD"][:2].min()
+    assert np.std(paths["SGD"][160:], axis=0).min() > 2 * np.std(paths["MBGD"][-10:], axis=0).max()
+
+
+def test_the_paths_are_those_of_the_textbook(run):
+    found, _ = run("three_kinds_of_gradient_descent")
+    module = import_module("three_kinds_of_gradient_descent")
+    X, y = module.make_points()
+    theta = module.START
+    for point in found["paths"]["BGD"]:
+        np.testing.assert_allclose(point, theta, rtol=1e-12)
+        theta = theta - module.ALPHA * X.T @ (X @ theta - y) / len(X)
+
+    # Every step of SGD is that of one row, and an epoch goes through all rows.
+    seen = []
+    for before, after in zip(found["paths"]["SGD"], found["paths"]["SGD"][1:], strict=False):
+        of_rows = before - module.ALPHA * (X @ before - y)[:, None] * X
+        (row,) = np.flatnonzero(np.all(np.isclose(of_rows, after, rtol=0, atol=1e-12), axis=1))
+        seen.append(row)
+    assert all(sorted(seen[start : start + 40]) == list(range(40)) for start in range(0, 320, 40))
+
+
+def test_learning_rates_crawl_arrive_and_diverge(run):
+    found, _ = run("learning_rates")
+    X, y = import_module("learning_rates").make_points()
+    best = np.linalg.lstsq(X, y)[0]
+    lowest = np.mean((X @ best - y) ** 2) / 2
+    crawling, right, exploding = (found["costs"][name] - lowest for name in ("too small", "right", "too large"))
+    assert np.all(np.diff(crawling) < 0)
+    assert crawling[-1] > lowest
+    assert 0 <= right[-1] < 1e-6
+    # Along the steepest axis a step multiplies the distance by 1 - alpha * lambda, the cost by its square.
+    factor = 1 - found["rates"]["too large"] * 2 / found["limit"]
+    assert factor == pytest.approx(-1.1)
+    assert exploding[-1] / exploding[-2] == pytest.approx(factor**2, rel=1e-6)
+    diverged = found["diverged"]
+    assert isinstance(diverged, optim.Diverged)
+    assert diverged.iteration == len(exploding)
+    assert diverged.last_loss == pytest.approx(found["costs"]["too large"][-1])
+
+
+def test_xor_is_solved_from_some_starts_and_not_from_others(run):
+    found, _ = run("xor")
+    last = [losses[-1] for losses in found["losses"]]
+    assert found["right"][found["best"]] == 4
+    assert found["best"] == int(np.argmin(last))
+    stuck = [loss for loss, right in zip(last, found["right"], strict=True) if right < 4]
+    # Two points right, a coin toss for the other two.
+    assert stuck == pytest.approx([log(2) / 2] * len(stuck), abs=0.01)
+    assert 1 <= len(stuck) < len(last)
+
+
+def test_digits_are_read(run):
+    found, _ = run("digits")
+    assert found["accuracy"] >= 0.97
+    assert found["confusion"].sum() == 359
+    assert np.trace(found["confusion"]) == round(359 * found["accuracy"]) == 359 - found["wrong"]
+
+
+def test_network_and_least_squares_draw(run):
+    found, _ = run("regression_on_a_table")
+    true = found["true"]
+    for name, predicted in found["predicted"].items():
+        r2 = 1 - np.sum((predicted - true) ** 2) / np.sum((true - true.mean()) ** 2)
+        assert found["overall"][name] == pytest.approx(r2, abs=1e-6)
+        assert r2 > 0.4
+    np.testing.assert_allclose(found["predicted"]["gradient descent"], found["predicted"]["closed form"], atol=0.1)
+    # What is said of them: ahead now and then, and less apart than the folds are.
+    line, network = (np.asarray(found["r2"][name]) for name in ("closed form", "network"))
+    assert 0 < np.sum(network > line) < len(line)
+    assert abs(found["overall"]["network"] - found["overall"]["closed form"]) < np.std(line) / 2
+
+
+def test_every_backend_answers_in_kind_and_learns_alike(run):
+    found, _ = run("choosing_the_backend")
+    assert {"numpy", "array_api_strict"} <= set(found["losses"])
+    for name, (taken, given) in found["kinds"].items():
+        assert taken == given
+        assert taken.partition(".")[0] == name
+        np.testing.assert_allclose(found["losses"][name], found["losses"]["numpy"], rtol=1e-4)
+        np.testing.assert_allclose(found["curves"][name], found["curves"]["numpy"], rtol=0, atol=1e-12)
+    assert found["losses"]["numpy"][-1] < found["losses"]["numpy"][0] / 2
