@@ -138,7 +138,7 @@ class Op(Generic[P, R]):
         if plan is None:
             return tuple(map(Tensor, y)) if several else Tensor(y)
         arrays.append(y)
-        values = plan.collect(arrays)
+        values = plan.collect(arrays) if plan.facts else plan.pick(arrays)
         if self.defaults:
             metadata = {**self.defaults, **metadata}
         if several:

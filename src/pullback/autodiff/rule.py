@@ -64,9 +64,7 @@ class Plan:
         self.steps = steps
 
     def collect(self, pool: Sequence[Any]) -> Sequence[Any]:
-        """What the node must keep of (*inputs, output): arrays, then facts."""
-        if not self.facts:
-            return self.pick(pool)
+        """What the node must keep of (*inputs, output): arrays, which `pick` picks, then facts."""
         return [*self.pick(pool), *(_fact(pool[position], fact) for position, fact in self.facts)]
 
     def pull(self, node: Node, g: Any, needed: set[Place] | None, record: bool) -> list[tuple[Place, Any]]:

@@ -116,7 +116,7 @@ def _add_train(commands: Any) -> None:
         "--epochs",
         type=_whole(1),
         metavar="N",
-        help="passes over the training rows; by default 10 to 100, the fewer the more rows",
+        help="passes over the training rows; by default 20 to 100, the fewer the more rows",
     )
     add(
         "--batch-size",

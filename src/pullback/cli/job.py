@@ -20,7 +20,6 @@ _PARTS = {"train": 0.7, "validate": 0.1, "test": 0.2}
 # With batches of 32, the widest layer whose products BLAS does not share out among threads: on a busy
 # machine they wait for each other far longer than they work.
 _HIDDEN = (128,)
-_DROPOUT = 0.0
 _UPDATES = 1600
 _RATES = {"adam": 3e-3, "adamw": 3e-3, "sgd": 0.05, "rmsprop": 1e-3, "adagrad": 1e-2}
 
@@ -101,12 +100,12 @@ def prepare(arguments: argparse.Namespace) -> Job:
         inputs=encoder.encode(table),
         targets=encoder.encode_target(table),
         parts=parts,
-        architecture=Architecture(encoder.width, hidden, len(target.classes or "1"), _DROPOUT),
+        architecture=Architecture(encoder.width, hidden, len(target.classes or "1")),
         optimizer=arguments.optimizer,
         schedule=arguments.schedule,
         lr=arguments.lr or _RATES[arguments.optimizer],
         batch_size=batch_size,
-        epochs=arguments.epochs or min(max(round(_UPDATES * batch_size / learnt), 10), 100),
+        epochs=arguments.epochs or min(max(round(_UPDATES * batch_size / learnt), 20), 100),
     )
 
 

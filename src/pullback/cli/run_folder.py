@@ -15,14 +15,14 @@ from typing import Any
 from .. import __version__
 from ..data.encoder import Encoder
 from ..interop import load_safetensors, save_safetensors, written_aside
-from ..nn import Dropout, Linear, Module, ReLU, Sequential
+from ..nn import Linear, Module, ReLU, Sequential
 
 __all__ = ["Architecture", "check_place", "free_folder", "new_run", "read_network", "write_json", "write_network"]
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network of dense layers, with ReLU and dropout between them.
+    """A network of dense layers, with ReLU between them.
 
     >>> Architecture(64, (32,), 10).build()
     Sequential(  # 2,410 parameters
@@ -35,14 +35,13 @@ class Architecture:
     inputs: int
     hidden: tuple[int, ...]
     outputs: int
-    dropout: float = 0.0
 
     def build(self) -> Sequential:
         """The network with new weights, from the default generator."""
         layers: list[Module] = []
         for before, after in pairwise(self.sizes):
             if layers:
-                layers += [ReLU(), *([Dropout(self.dropout)] if self.dropout else [])]
+                layers.append(ReLU())
             layers.append(Linear(before, after))
         return Sequential(*layers)
 

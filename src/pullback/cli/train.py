@@ -107,7 +107,6 @@ def _summary(job: Job, result: Restarts[Trainer], measured: dict[str, Any]) -> d
         "iterations": int(history.rows[-1]["iterations"]) if history.rows else 0,
         "rows": {part: len(rows) for part, rows in job.parts.items()},
         "network": str(job.architecture),
-        "dropout": job.architecture.dropout,
         "optimizer": job.optimizer,
         "schedule": job.schedule,
         "lr": job.lr,
