@@ -69,7 +69,7 @@ def gradients_by_pullback():
     """The same derivatives. Each operation notes itself on a tape; `backward` walks the tape in reverse."""
     parameters = {name: pb.tensor(value, requires_grad=True) for name, value in START.items()}
     W1, b1, W2, b2 = parameters.values()
-    h = pb.sigmoid(W1 @ x + b1)
+    h = pb.sigmoid(W1 @ pb.tensor(x) + b1)
     loss = (W2 @ h + b2 - t) ** 2 / 2
     loss.backward()
     return {name: parameter.grad.numpy() for name, parameter in parameters.items()}

@@ -13,7 +13,7 @@ import pytest
 
 import pullback
 from pullback.cli import main
-from pullback.cli.run_folder import read_network
+from pullback.cli.run_folder import new_run, read_network
 
 # A process that a shell started in the background ignores Ctrl-C; this one never does.
 INTERRUPTIBLE = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
@@ -42,6 +42,16 @@ def test_ctrl_c_keeps_what_was_learnt(tmp_path):
     assert summary["test_accuracy"] > 0.5
     network, encoder = read_network(tmp_path / "run")
     assert network(np.zeros((1, encoder.width), np.float32)).shape == (1, 10)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot send Ctrl-C to one process")
+def test_another_ctrl_c_waits_until_the_run_is_written(tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    with new_run(tmp_path / "run") as aside:
+        os.kill(os.getpid(), signal.SIGINT)
+        (aside / "summary.json").write_text("{}")
+    assert (tmp_path / "run" / "summary.json").exists()
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_info_tells_versions_backends_and_threads(capsys):

@@ -5,7 +5,7 @@ The generator is Philox4x64-10 (Salmon, Moraes, Dror and Shaw, "Parallel random 
 of how many were drawn before, so a run can be resumed, and split among processes, exactly.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from math import pi, prod
@@ -13,7 +13,7 @@ from typing import Any
 
 from ..autodiff.examples import example
 from ..autodiff.examples import normal as _normal_values
-from ..autodiff.op import op
+from ..autodiff.op import Op, op
 from ..autodiff.tensor import Tensor
 from ..backends import Array, Namespace
 from ..backends.host import host
@@ -185,11 +185,7 @@ def uniform(
     generator: Generator | None = None,
 ) -> Tensor:
     """Uniform values in [low, high), on the current backend; float32 unless `dtype` says otherwise."""
-    generator = generator or default_generator()
-    like = empty((), dtype=dtype, device=device)
-    start = generator.advance(prod(shape))
-    drawn: Tensor = random_uniform(like, seed=generator.seed, offset=start, shape=tuple(shape))
-    return drawn * (high - low) + low
+    return _draw(random_uniform, prod(shape), shape, dtype, device, generator) * (high - low) + low
 
 
 def normal(
@@ -202,11 +198,16 @@ def normal(
     generator: Generator | None = None,
 ) -> Tensor:
     """Normal values, on the current backend; float32 unless `dtype` says otherwise."""
+    return _draw(random_normal, prod(shape) + 1, shape, dtype, device, generator) * std + mean
+
+
+def _draw(
+    draw: Op[..., Any], words: int, shape: Sequence[int], dtype: Any, device: Any, generator: Generator | None
+) -> Tensor:
     generator = generator or default_generator()
     like = empty((), dtype=dtype, device=device)
-    start = generator.advance(prod(shape) + 1)
-    drawn: Tensor = random_normal(like, seed=generator.seed, offset=start, shape=tuple(shape))
-    return drawn * std + mean
+    drawn: Tensor = draw(like, seed=generator.seed, offset=generator.advance(words), shape=tuple(shape))
+    return drawn
 
 
 def permutation(n: int, *, generator: Generator | None = None) -> Array:
