@@ -7,7 +7,7 @@ a bowl, and along each axis of the bowl every step multiplies the distance from 
 
 where lambda is how strongly the bowl curves along that axis. That one factor tells the whole story:
 
-    close to 1          alpha is too small: it takes for ever
+    close to 1          alpha is too small: it takes forever
     between -1 and 1    the distance shrinks
     below -1            alpha is too large: each step overshoots by more than it gains, and the cost explodes
 

@@ -70,9 +70,9 @@ def main(argv=None):
             f"{path[-1][0]:10.3f}{path[-1][1]:8.3f}"
         )
     print(f"{'least squares':43}{lowest:7.4f}{best[0]:10.3f}{best[1]:8.3f}")
-    print("\nBGD walks straight and smoothly, but its budget lasts for a few steps only. SGD is there before the")
-    print("first epoch ends, and then wanders about: each point pulls the line its own way. MBGD has enough steps")
-    print("to arrive, and batches big enough to stay: that is why networks are trained with mini-batches.")
+    print("\nEvery step of BGD goes downhill, but its budget lasts for a few only. SGD is there before the first epoch")
+    print("ends, and then wanders about: each point pulls the line its own way. MBGD has steps enough to arrive and")
+    print("batches large enough to stay: that is why networks are trained with mini-batches.")
 
     draw(X, y, best, paths, costs, options.out / "three_kinds_of_gradient_descent.png")
     return {"paths": paths, "costs": costs, "best": best, "lowest": lowest}

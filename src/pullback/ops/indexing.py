@@ -48,7 +48,10 @@ def getitem(x: Array, key: Any, /) -> Array:
         if "bool" in str(key.dtype):
             raise TypeError("a mask gives a shape that depends on the data; use pb.where(mask, x, 0) instead")
         return take(x, key, axis=0) if key.ndim == 1 else getitem(x, int(key))
-    return _slice(x, key=key)
+    whole = key if isinstance(key, tuple) else (key,)
+    if not any(k is ... for k in whole):
+        whole = (*whole, ...)  # the standard wants the axes that are left out said
+    return _slice(x, key=whole)
 
 
 @op(examples=[example(normal(4, 3), _REPEATED, axis=0), example(normal(2, 3), _REPEATED, axis=-1)])
