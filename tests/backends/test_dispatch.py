@@ -19,11 +19,11 @@ def torch_tensor(values):
 
 
 PAIRS = {
-    "numpy and strict": (np.asarray, strict("CPU_DEVICE"), "a numpy array (cpu)", "a array_api_strict array"),
+    "numpy and strict": (np.asarray, strict("CPU_DEVICE"), "a numpy array (cpu)", "an array_api_strict array"),
     "strict and numpy": (
         strict("device1"),
         np.asarray,
-        "a array_api_strict array (device1)",
+        "an array_api_strict array (device1)",
         "a numpy array (cpu)",
     ),
     "two devices": (strict("device1"), strict("device2"), "(device1)", "(device2)"),

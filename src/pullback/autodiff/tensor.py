@@ -56,7 +56,7 @@ class Tensor:
     @property
     def shape(self) -> tuple[int, ...]:
         """The length along each axis."""
-        return self.array.shape  # type: ignore[no-any-return]
+        return tuple(self.array.shape)
 
     @property
     def ndim(self) -> int:

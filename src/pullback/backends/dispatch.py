@@ -67,7 +67,8 @@ def _number(name: str, x: Any) -> Any:
 
 def _describe(x: Array) -> str:
     owner = backend_of(x)
-    return f"a {owner.name} array ({owner.device_name(owner.device_of(x))})"
+    article = "an" if owner.name[0] in "aeiou" else "a"
+    return f"{article} {owner.name} array ({owner.device_name(owner.device_of(x))})"
 
 
 def _mismatch(name: str, inputs: Sequence[Any]) -> BackendMismatch:

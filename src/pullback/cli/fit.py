@@ -57,8 +57,7 @@ def _optimizer(job: Job, parameters: Iterable[Any]) -> optim.Optimizer:
 
 def _schedule(job: Job, optimizer: optim.Optimizer) -> Any:
     if job.schedule == "one-cycle":
-        # One more than there are updates, since the schedule steps once more after the last of them.
-        return optim.lr_scheduler.OneCycleLR(optimizer, job.lr, total_steps=job.updates + 1, cycle_momentum=False)
+        return optim.lr_scheduler.OneCycleLR(optimizer, job.lr, total_steps=job.updates, cycle_momentum=False)
     if job.schedule == "cosine":
         return optim.lr_scheduler.CosineAnnealingLR(optimizer, job.epochs)
     if job.schedule == "step":
