@@ -42,12 +42,13 @@ def cost(theta, X, y):
 def descend(X, y, alpha):
     """theta at the start and after each iteration; and the exception that ended the descent, or None."""
     path = []
-    for k in range(ITERATIONS + 1):
-        try:
-            path.append(optim.gradient_descent(X, y, START, alpha, num_iters=k).theta)
-        except optim.Diverged as error:
-            return np.stack(path), error
-    return np.stack(path), None
+    try:
+        theta, _ = optim.gradient_descent(
+            X, y, START, alpha, ITERATIONS, callback=lambda _, theta, J: path.append(theta)
+        )
+    except optim.Diverged as error:
+        return np.stack(path), error
+    return np.stack([*path, theta]), None
 
 
 def main(argv=None):

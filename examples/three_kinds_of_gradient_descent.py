@@ -38,15 +38,13 @@ def cost(theta, X, y):
 
 
 def descend(X, y, batch_size):
-    """theta at the start and after each iteration, (iterations + 1, 2).
-
-    The order of the points depends on the seed alone, so the descent of k iterations ends where the
-    longer ones come through at their k-th.
-    """
+    """theta at the start and after each iteration, (iterations + 1, 2)."""
+    path = []
     plan = data.BatchPlan(samples=len(X), batch_size=batch_size or len(X), epochs=EPOCHS)
-    return np.stack(
-        [optim.gradient_descent(X, y, START, ALPHA, k, batch_size, seed=1).theta for k in range(plan.iterations + 1)]
+    theta, _ = optim.gradient_descent(
+        X, y, START, ALPHA, plan.iterations, batch_size, seed=1, callback=lambda _, theta, J: path.append(theta)
     )
+    return np.stack([*path, theta])
 
 
 def main(argv=None):

@@ -125,7 +125,7 @@ def test_learning_rates_crawl_arrive_and_diverge(run):
     assert exploding[-1] / exploding[-2] == pytest.approx(factor**2, rel=1e-6)
     diverged = found["diverged"]
     assert isinstance(diverged, optim.Diverged)
-    assert diverged.iteration == len(exploding)
+    assert diverged.iteration == len(exploding) + 1
     assert diverged.last_loss == pytest.approx(found["costs"]["too large"][-1])
 
 

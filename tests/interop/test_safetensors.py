@@ -1,9 +1,7 @@
 """Tensors written to files: the same values read back, whatever their strides, and never half a file."""
 
 import json
-import os
 import struct
-from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -13,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 import pullback as pb
 from pullback import nn
-from pullback.interop import load_safetensors, safetensors_metadata, save_safetensors, written_aside
+from pullback.interop import load_safetensors, safetensors_metadata, save_safetensors
 
 dtypes = st.sampled_from(
     ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64"]
@@ -104,22 +102,3 @@ def test_damaged_files_are_refused(tmp_path):
             load_safetensors(path)
     with pytest.raises(FileNotFoundError):
         load_safetensors(tmp_path / "none.safetensors")
-
-
-def test_a_failure_leaves_neither_files_nor_folders(tmp_path):
-    with suppress(KeyboardInterrupt), written_aside(tmp_path / "new" / "run") as aside:
-        aside.mkdir()
-        (aside / "part").write_text("half")
-        raise KeyboardInterrupt
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_folder_appears_whole_and_keeps_what_stood_beside_it(tmp_path):
-    (tmp_path / "other").write_text("kept")
-    (tmp_path / "run").mkdir()
-    with written_aside(tmp_path / "run") as aside:
-        aside.mkdir()
-        (aside / "part").write_text("all")
-        assert not list((tmp_path / "run").iterdir())
-    assert sorted(os.listdir(tmp_path)) == ["other", "run"]
-    assert (tmp_path / "run" / "part").read_text() == "all"

@@ -208,3 +208,14 @@ def test_a_bad_argument_is_named(changed, message):
     arguments = {"X": X_TAUGHT, "y": Y_TAUGHT, "theta": [0, 0], "alpha": 0.1, "num_iters": 5, **changed}
     with pytest.raises(ValueError, match=message):
         gradient_descent(**arguments)
+
+
+def test_the_callback_sees_every_iteration_before_its_update():
+    X, y = [[1.0, 2.0], [1.0, 3.0], [1.0, 4.0]], [1.0, 2.0, 4.0]
+    seen = []
+    _, costs = gradient_descent(X, y, [0.0, 0.0], 0.05, 5, 2, callback=lambda *step: seen.append(step))
+    assert [iteration for iteration, _, _ in seen] == [1, 2, 3, 4, 5]
+    assert [J for _, _, J in seen] == costs
+    assert np.asarray(seen[0][1]).tolist() == [0.0, 0.0]
+    again, _ = gradient_descent(X, y, [0.0, 0.0], 0.05, 4, 2)
+    np.testing.assert_array_equal(seen[4][1], again)

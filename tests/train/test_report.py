@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pullback.train import History
-from pullback.train.report import plot_confusion, plot_curves
+from pullback.train.report import plot_confusion, plot_curves, plot_predictions
 
 
 @pytest.fixture
@@ -75,3 +75,12 @@ def test_without_matplotlib_the_mend_is_named(history, tmp_path, monkeypatch):
     with pytest.raises(ImportError, match=r"pip install 'pullback\[viz\]'"):
         plot_curves(history, tmp_path / "curves.png")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_predictions_are_drawn_over_the_true_values(tmp_path):
+    true = np.linspace(-3.0, 40.0, 50)[:, None]
+    plot_predictions(true + np.sin(true), true, "height in m", tmp_path / "predictions.png")
+    assert (tmp_path / "predictions.png").stat().st_size > 10_000
+    with pytest.raises(ValueError, match="do not fit"):
+        plot_predictions(true[:-1], true, "height", tmp_path / "none.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["predictions.png"]

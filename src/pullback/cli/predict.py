@@ -14,9 +14,9 @@ from ..backends.host import host
 from ..data import DataLoader
 from ..data.encoder import Target
 from ..data.table import read_table
-from ..interop import written_aside
 from ..nn import Module
 from ..ops.activation import softmax
+from ..train.aside import written_aside
 from .backend import chosen_backend
 from .notes import noted
 from .run_folder import read_network

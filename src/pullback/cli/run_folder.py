@@ -14,8 +14,9 @@ from typing import Any
 
 from .. import __version__
 from ..data.encoder import Encoder
-from ..interop import load_safetensors, save_safetensors, written_aside
+from ..interop import load_safetensors, save_safetensors
 from ..nn import Linear, Module, ReLU, Sequential
+from ..train.aside import written_aside
 
 __all__ = ["Architecture", "check_place", "free_folder", "new_run", "read_network", "write_json", "write_network"]
 

@@ -13,7 +13,7 @@ from ..backends import Array
 from ..ops.loss import cross_entropy, mse_loss
 from ..train import Restarts, Trainer
 from ..train.metrics import confusion_matrix, r2_score
-from ..train.report import plot_confusion, plot_curves
+from ..train.report import plot_confusion, plot_curves, plot_predictions
 from .backend import chosen_backend
 from .fit import fit
 from .job import Job, data_name, prepare
@@ -69,7 +69,8 @@ def _measure(job: Job, outputs: Array) -> dict[str, float]:
 
 def _write(folder: Path, job: Job, result: Restarts[Trainer], outputs: Array, summary: dict[str, Any]) -> list[str]:
     """Write the files of a run, and pictures where matplotlib is installed; returns their names."""
-    history, classes = result.history, job.encoder.target.classes
+    history, target = result.history, job.encoder.target
+    classes = target.classes
     write_network(folder, result.best.model, job.architecture, job.encoder)
     history.to_csv(folder / "history.csv")
     write_json(folder / "summary.json", summary)
@@ -82,6 +83,10 @@ def _write(folder: Path, job: Job, result: Restarts[Trainer], outputs: Array, su
             matrix = confusion_matrix(outputs, job.part("test")[1], classes=len(classes))
             plot_confusion(matrix, classes, folder / "confusion.png")
             written.append("confusion.png")
+        else:
+            predicted, true = (target.mean + target.std * y for y in (outputs, job.part("test")[1]))
+            plot_predictions(predicted, true, target.name, folder / "predictions.png")
+            written.append("predictions.png")
     return written
 
 

@@ -1,6 +1,5 @@
 """Other people's formats: safetensors; and files that are whole or not there."""
 
-from .aside import written_aside
 from .safetensors import load_safetensors, safetensors_metadata, save_safetensors
 
-__all__ = ["load_safetensors", "safetensors_metadata", "save_safetensors", "written_aside"]
+__all__ = ["load_safetensors", "safetensors_metadata", "save_safetensors"]

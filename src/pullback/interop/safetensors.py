@@ -8,7 +8,7 @@ from typing import Any
 from ..autodiff import Tensor
 from ..backends import backend, backend_of, dtype_name
 from ..backends.host import host
-from .aside import written_aside
+from ..train.aside import written_aside
 
 __all__ = ["load_safetensors", "safetensors_metadata", "save_safetensors"]
 

@@ -58,6 +58,7 @@ def gradient_descent(
     seed: int = 0,
     restarts: int | None = None,
     divergence_bound: float = DIVERGENCE_BOUND,
+    callback: Callable[[int, Any, float], object] | None = None,
 ) -> Descent:
     """Fit a linear model by gradient descent: `theta` such that `X @ theta` comes close to `y`.
 
@@ -97,6 +98,8 @@ def gradient_descent(
     divergence_bound: how many times the cost may exceed its reference, which is the greater of the costs
         of the starting point and of theta = 0.
 
+    callback: called before each update with the iteration (from 1), theta and its cost: to draw the path, say.
+
     Returns a pair `theta, J_history`: theta in the kind that came in, and a list of the costs, each that of
     the batch that its iteration looked at, before the update. The pair also has `loss`, the cost over all
     samples at the end, and `restarts`, a `Restart` for each descent.
@@ -116,7 +119,7 @@ def gradient_descent(
     plan = BatchPlan(samples=m, batch_size=m if batch_size is None else batch_size)
 
     def descend(start: Array, generator: Generator) -> Descent:
-        return _descend(X, y, start, alpha, num_iters, plan, generator, divergence_bound, as_tensor)
+        return _descend(X, y, start, alpha, num_iters, plan, generator, divergence_bound, as_tensor, callback)
 
     if restarts is None:
         return descend(theta, Generator(seed))
@@ -133,6 +136,7 @@ def _descend(
     generator: Generator,
     bound: float,
     as_tensor: bool,
+    callback: Callable[[int, Any, float], object] | None,
 ) -> Descent:
     costs: list[float] = []
     good = theta
@@ -152,6 +156,8 @@ def _descend(
                 raise diverged(J, len(costs) + 1)
             costs.append(J)
             good = theta
+            if callback is not None:
+                callback(len(costs), Tensor(theta) if as_tensor else theta, J)
             theta = theta - alpha * matmul(matrix_transpose(X_rows), error) / m
         final = _cost(X, y, theta)
         if not watch.accepts(final):

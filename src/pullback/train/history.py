@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterator
 from os import PathLike
 
-from .atomic_write import written_aside
+from .aside import written_aside
 from .early_stopping import Mode, improvement
 
 __all__ = ["History", "Row"]

@@ -23,7 +23,15 @@ class Progress:
 
             total = None if samples is None else epochs * samples
             self._bar = tqdm(
-                total=total, unit=" samples", unit_scale=True, dynamic_ncols=True, desc=f"epoch 1/{epochs}"
+                total=total,
+                unit=" samples",
+                unit_scale=True,
+                dynamic_ncols=True,
+                desc=f"epoch 1/{epochs}",
+                # A short bar, so that the figures fit beside it in a narrow terminal.
+                bar_format="{desc} {bar:12} {percentage:3.0f}%{postfix}, {rate_noinv_fmt}, {remaining} left"
+                if samples
+                else None,
             )
 
     def start(self, epoch: int) -> None:
@@ -34,7 +42,7 @@ class Progress:
     def advance(self, samples: int, iteration: int, loss: float) -> None:
         """Show one more iteration."""
         if self._bar is not None:
-            self._bar.set_postfix_str(f"iteration {iteration}, loss {loss:.4g}{self._validation}", refresh=False)
+            self._bar.set_postfix_str(f"iteration {iteration}, loss {loss:.4f}{self._validation}", refresh=False)
             self._bar.update(samples)
 
     def finish(self, row: Row) -> None:

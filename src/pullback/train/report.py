@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ..backends.host import host
-from .atomic_write import written_aside
+from .aside import written_aside
 from .history import History
+from .metrics import r2_score
 
-__all__ = ["plot_confusion", "plot_curves"]
+__all__ = ["plot_confusion", "plot_curves", "plot_predictions"]
 
 # Okabe and Ito's palette: told apart with every kind of colour vision.
 _TRAIN, _VALIDATION, _RATE = "#0072B2", "#D55E00", "#009E73"
@@ -100,6 +101,31 @@ def plot_confusion(matrix: Any, classes: Sequence[Any] | None, path: str | PathL
         bar.set_label("share of the true class")
         bar.outline.set_visible(False)
         figure.suptitle("Confusion matrix", x=0.02, horizontalalignment="left", fontweight="bold")
+        _save(figure, path)
+
+
+def plot_predictions(prediction: Any, target: Any, name: str, path: str | PathLike[str]) -> None:
+    """Draw a regression's predictions over the true values; a perfect one lies on the diagonal.
+
+    prediction, target: host arrays of one shape, in the target's own units. name: what they are of.
+    path: where the picture goes; its suffix (.png, .pdf, .svg) says of what kind.
+    Raises ImportError when matplotlib is not installed, ValueError when shapes do not fit.
+    """
+    matplotlib = _matplotlib()
+    predicted, true = host.asarray(prediction), host.asarray(target)
+    if predicted.shape != true.shape:
+        raise ValueError(f"predictions of shape {predicted.shape} do not fit targets of shape {true.shape}")
+    with matplotlib.rc_context(_STYLE):
+        figure = matplotlib.figure.Figure(figsize=(5.4, 5.6), layout="constrained")
+        ax = figure.subplots()
+        ax.axline((float(true.mean()),) * 2, slope=1, color=_FAINT, linewidth=1.2, linestyle=(0, (4, 3)), zorder=1)
+        ax.scatter(true, predicted, s=28, color=_TRAIN, alpha=0.5, linewidths=0)
+        ax.set(xlabel=f"true {name}", ylabel=f"predicted {name}")
+        ax.set_title(f"R² = {r2_score(predicted, true):.3f} on {true.size:,} samples")
+        ax.set_aspect("equal", adjustable="datalim")
+        ax.grid()
+        ax.set_axisbelow(True)
+        figure.suptitle("Predictions", x=0.02, horizontalalignment="left", fontweight="bold")
         _save(figure, path)
 
 
