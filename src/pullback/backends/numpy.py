@@ -20,7 +20,7 @@ class NumpyBackend(Backend):
     compat = "array_api_compat.numpy"
     mend = "pip install numpy"
     in_place = True
-    block = 16384
+    block = 32768
     several_devices = False
     kernels: ClassVar = numpy_kernels.kernels
 

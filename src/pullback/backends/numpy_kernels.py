@@ -200,7 +200,6 @@ def _(
     beta1: float,
     beta2: float,
     step_size: float,
-    correction: float,
     eps: float,
     decay: float = 0.0,
     shrink: float = 1.0,
@@ -220,7 +219,6 @@ def _(
     if max_exp_avg_sq is not None:
         largest = np.maximum(max_exp_avg_sq, exp_avg_sq, out=max_exp_avg_sq)
     np.sqrt(largest, out=scratch)
-    scratch *= correction
     scratch += eps
     np.divide(exp_avg, scratch, out=scratch)
     if shrink != 1.0:

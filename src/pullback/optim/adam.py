@@ -11,7 +11,7 @@ from .optimizer import Hyper, Optimizer
 
 __all__ = ["Adam", "AdamW", "adam"]
 
-_HYPER: dict[str, Any] = {"beta1": 0.9, "beta2": 0.99, "step_size": 0.1, "correction": 0.5, "eps": 1e-8}
+_HYPER: dict[str, Any] = {"beta1": 0.9, "beta2": 0.99, "step_size": 0.1, "eps": 1e-8}
 
 
 @op(
@@ -33,7 +33,6 @@ def adam(
     beta1: float,
     beta2: float,
     step_size: float,
-    correction: float,
     eps: float,
     decay: float = 0.0,
     shrink: float = 1.0,
@@ -41,7 +40,8 @@ def adam(
     """One step of Adam for one parameter: the mean of the gradients over the root of the mean of their squares.
 
     exp_avg, exp_avg_sq: the running means; max_exp_avg_sq: the largest second one so far (AMSGrad), or None.
-    step_size: the learning rate over the first mean's bias; correction: 1 over the root of the second's.
+    step_size, eps: the learning rate, and what keeps the root from 0, with the means' bias taken out of both
+        (section 2 of the paper, end).
     decay: added to the gradient, times the parameter. shrink: what the parameter is multiplied by first.
     Returns the new parameter and the new state.
     """
@@ -50,7 +50,7 @@ def adam(
     exp_avg = beta1 * exp_avg + (1 - beta1) * gradient
     exp_avg_sq = beta2 * exp_avg_sq + (1 - beta2) * gradient * gradient
     largest = exp_avg_sq if max_exp_avg_sq is None else xp.maximum(max_exp_avg_sq, exp_avg_sq)
-    direction = exp_avg / (xp.sqrt(largest) * correction + eps)
+    direction = exp_avg / (xp.sqrt(largest) + eps)
     parameter = parameter if shrink == 1.0 else parameter * shrink
     parameter = parameter - step_size * direction
     return (parameter, exp_avg, exp_avg_sq) if max_exp_avg_sq is None else (parameter, exp_avg, exp_avg_sq, largest)
@@ -82,12 +82,12 @@ class Adam(Optimizer):
     def hyper(self, group: Mapping[str, Any], step: int) -> Hyper:
         """Adam's numbers for one step, the bias corrections among them."""
         beta1, beta2 = group["betas"]
+        root = sqrt(1 - beta2**step)
         return {
             "beta1": beta1,
             "beta2": beta2,
-            "step_size": group["lr"] / (1 - beta1**step),
-            "correction": 1 / sqrt(1 - beta2**step),
-            "eps": group["eps"],
+            "step_size": group["lr"] * root / (1 - beta1**step),
+            "eps": group["eps"] * root,
             "decay": group["weight_decay"],
         }
 
