@@ -10,7 +10,7 @@ import pullback as pb
 import pullback.optim
 from pullback.autodiff.op import Op, registry
 from pullback.autodiff.tree import flatten, tree_map
-from pullback.backends import Backend, backend_of, find_backend_of, numpy_kernels, open_backend
+from pullback.backends import Backend, backend_of, find_backend_of, numba_kernels, numpy_kernels, open_backend
 
 CASES = [
     pytest.param(op, example, id=f"{op.name}-{number}")
@@ -187,6 +187,20 @@ def test_updates_in_place_are_the_rule_to_the_bit(op: Op[..., Any], example: Any
     buffers = [x.copy() for x in inputs]
     numpy_kernels.kernels[f"{op.name}.in_place"](*buffers, **example.metadata)
     for got, value in zip((buffers[0], *buffers[2:]), expected, strict=True):
+        np.testing.assert_array_equal(got, value)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("op", "example"), IN_PLACE)
+def test_compiled_updates_are_the_rule_to_the_bit(op: Op[..., Any], example: Any, dtype: str) -> None:
+    pytest.importorskip("numba", reason="numba is not installed: pip install 'pullback[cpu]'")
+    numpy = open_backend("numpy")
+    inputs = [np.tile(x, 30_000) for x in draw(example, numpy, dtype)]
+    assert inputs[0].size >= numba_kernels.WORTHWHILE
+    inputs[1] *= np.random.default_rng(0).standard_normal(inputs[1].size).astype(dtype)
+    expected = op.function(numpy.namespace, *inputs, **example.metadata)
+    numpy_kernels.kernels[f"{op.name}.in_place"](*inputs, **example.metadata)
+    for got, value in zip((inputs[0], *inputs[2:]), expected, strict=True):
         np.testing.assert_array_equal(got, value)
 
 

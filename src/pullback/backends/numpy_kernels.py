@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
+from . import numba_kernels
 from .host import host as np
 
 __all__ = ["kernels"]
@@ -189,6 +190,10 @@ def _rows(logits: Any) -> tuple[Any, Any]:
     return flat - np.maximum.reduce(flat, axis=-1, keepdims=True), np.arange(flat.shape[0])
 
 
+_BLOCK = 32768
+"""How many elements an update passes over at once, so that they stay in the processor's cache."""
+
+
 @kernel("adam.in_place")
 def _(
     parameter: Any,
@@ -197,14 +202,36 @@ def _(
     exp_avg_sq: Any,
     max_exp_avg_sq: Any = None,
     *,
+    decay: float = 0.0,
+    shrink: float = 1.0,
+    **numbers: float,
+) -> None:
+    compiled = numba_kernels.adam() if parameter.size >= numba_kernels.WORTHWHILE else None
+    if compiled is not None:
+        compiled(parameter, gradient, exp_avg, exp_avg_sq, max_exp_avg_sq, decay=decay, shrink=shrink, **numbers)
+        return
+    for start in range(0, parameter.size, _BLOCK):
+        part = slice(start, start + _BLOCK)
+        top = None if max_exp_avg_sq is None else max_exp_avg_sq[part]
+        block = parameter[part], gradient[part], exp_avg[part], exp_avg_sq[part], top
+        _adam_block(*block, decay=decay, shrink=shrink, **numbers)
+
+
+def _adam_block(
+    parameter: Any,
+    gradient: Any,
+    exp_avg: Any,
+    exp_avg_sq: Any,
+    max_exp_avg_sq: Any,
+    *,
     beta1: float,
     beta2: float,
     step_size: float,
     eps: float,
-    decay: float = 0.0,
-    shrink: float = 1.0,
+    decay: float,
+    shrink: float,
 ) -> None:
-    # The same operations in the same order as the rule's, so the results are the same to the bit.
+    """The operations of the rule in the same order, so the results are the same to the bit."""
     scratch = np.multiply(parameter, decay) if decay else np.empty_like(parameter)
     if decay:
         gradient += scratch

@@ -25,7 +25,7 @@ class FlatGroup:
         shapes = [p.shape for p in parameters]
         values, self._views = self._join([p.array for p in parameters], shapes)
         gradients, self._gradients = self._join([p.array for p in parameters], shapes)
-        buffers = [values, gradients]
+        self._buffers = buffers = [values, gradients]
         for p, view in zip(parameters, self._views, strict=True):
             p.array = view
         for name in self.names:
@@ -52,8 +52,7 @@ class FlatGroup:
             view[...] = p.grad.array  # type: ignore[union-attr]
         in_place = self.owner.kernels.get(f"{rule.name}.in_place")
         if in_place is not None:
-            for block in self._blocks:
-                in_place(*block, **hyper)
+            in_place(*self._buffers, **hyper)
             return
         apply = self.owner.implementation(rule)
         for block in self._blocks:
