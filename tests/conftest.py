@@ -42,3 +42,12 @@ def place(request: pytest.FixtureRequest) -> Iterator[Backend]:
 @pytest.fixture(autouse=True)
 def _same_seed() -> None:
     pb.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _numpy_where_it_is_asked_for(request: pytest.FixtureRequest) -> Iterator[None]:
+    if request.node.get_closest_marker("on_numpy") is None:
+        yield
+    else:
+        with pb.use("numpy"):
+            yield

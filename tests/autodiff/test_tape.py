@@ -147,6 +147,7 @@ def test_what_no_vjp_names_is_not_kept_alive() -> None:
     assert x.grad.tolist() == [2.0] * 10
 
 
+@pytest.mark.on_numpy
 def test_the_walk_frees_activations_on_its_way() -> None:
     x = pb.ones(100_000, dtype="float64").requires_grad_()
     y = x

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import pullback
+import pullback as pb
 from pullback.cli import main
 from pullback.cli.run_folder import new_run, read_network
 
@@ -41,7 +42,7 @@ def test_ctrl_c_keeps_what_was_learnt(tmp_path):
     assert 2 <= summary["epochs"] < 1000
     assert summary["test_accuracy"] > 0.5
     network, encoder = read_network(tmp_path / "run")
-    assert network(np.zeros((1, encoder.width), np.float32)).shape == (1, 10)
+    assert network(pb.zeros((1, encoder.width))).shape == (1, 10)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot send Ctrl-C to one process")

@@ -8,6 +8,7 @@ from pullback.backends import Backend
 from pullback.compile import trace
 
 
+@pytest.mark.on_numpy
 def test_a_program_is_a_straight_line_that_can_be_read() -> None:
     traced = trace(lambda x: pb.softmax(x * 2.0), pb.zeros((2, 3)))
     assert str(traced).splitlines() == [
@@ -70,6 +71,7 @@ def test_state_is_read_and_replaced_by_the_replay_alone() -> None:
     assert total.tolist() == [3.0, 3.0]
 
 
+@pytest.mark.on_numpy
 def test_constants_of_the_backend_below_may_stand_in_a_program() -> None:
     weight = np.asarray([1.0, 2.0], dtype="float32")
     traced = trace(lambda x: x * weight, pb.ones(2))

@@ -151,6 +151,7 @@ def test_the_thread_ends_when_iteration_is_abandoned():
     assert prefetching_threads() == []
 
 
+@pytest.mark.on_numpy
 def test_numpy_needs_no_thread():
     for _ in DataLoader(np.arange(4), batch_size=2):
         assert prefetching_threads() == []

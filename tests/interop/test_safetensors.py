@@ -18,6 +18,7 @@ dtypes = st.sampled_from(
 )
 
 
+@pytest.mark.on_numpy
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(dtypes.flatmap(lambda d: hnp.arrays(d, hnp.array_shapes(min_dims=0, min_side=0, max_side=5))), st.data())
 def test_what_was_written_is_read_back_whatever_its_strides(tmp_path, array, data):

@@ -34,6 +34,7 @@ def values_of(model):
     return {name: (p.array, p.node) for name, p in model.named_parameters()}
 
 
+@pytest.mark.on_numpy
 def test_it_computes_with_the_given_parameters_and_leaves_the_model_alone(model, x):
     before = values_of(model)
     other = nn.Sequential(nn.Linear(3, 4, dtype="float64"), nn.Tanh(), nn.Linear(4, 1, dtype="float64"))
@@ -56,6 +57,7 @@ def test_parameters_that_are_not_given_stay_the_models_own(model, x):
         np.testing.assert_allclose((moved - model(x)).numpy(), 3 - model[2].bias.item(), rtol=1e-12)
 
 
+@pytest.mark.on_numpy
 def test_hessian_products_agree_with_differences_of_gradients(model, x):
     parameters = {name: value.numpy() for name, value in model.state_dict().items()}
     rng = np.random.default_rng(0)
@@ -70,6 +72,7 @@ def test_hessian_products_agree_with_differences_of_gradients(model, x):
         np.testing.assert_allclose(product[name], (up[name] - down[name]) / (2 * h), rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.on_numpy
 def test_buffers_and_tied_parameters_are_replaced_too():
     class Tied(nn.Module):
         def __init__(self):
@@ -117,6 +120,7 @@ def test_calls_within_calls_come_apart_again(model, x):
     assert nn.functional_call(Twice(), outer, x).tolist() == expected.tolist()
 
 
+@pytest.mark.on_numpy
 def test_threads_do_not_see_each_others_parameters(model, x, switching):
     state = {name: value.numpy().copy() for name, value in model.state_dict().items()}
     results = {}

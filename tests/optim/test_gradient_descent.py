@@ -40,6 +40,7 @@ def problem(seed, m, n, *k):
     return X, X @ generator.normal(size=(n, *k)) + 0.1 * generator.normal(size=(m, *k))
 
 
+@pytest.mark.on_numpy
 @pytest.mark.parametrize(
     "kind",
     [list, np.asarray, lambda a: np.asarray(a, dtype="float64"), lambda a: pb.tensor(a, dtype="float64")],
@@ -123,6 +124,7 @@ def test_the_greatest_learning_rate_is_two_over_the_greatest_eigenvalue(seed):
         gradient_descent(X, y, np.zeros(3), 1.05 * limit, 3000)
 
 
+@pytest.mark.on_numpy
 def test_divergence_names_the_iteration_the_rate_and_the_last_good_loss():
     with pytest.raises(Diverged, match=r"iteration \d+, learning rate 1: the loss is .*last good loss was") as caught:
         gradient_descent(X_TAUGHT, Y_TAUGHT, [0, 0], alpha=1.0, num_iters=1000)
@@ -136,6 +138,7 @@ def test_divergence_names_the_iteration_the_rate_and_the_last_good_loss():
     assert f"{error.last_loss:.6g}" in str(error)
 
 
+@pytest.mark.on_numpy
 @pytest.mark.parametrize("alpha", [1e100, 1e308])
 def test_an_overflow_is_noticed_without_a_warning(alpha):
     with pytest.raises(Diverged, match=r"loss is (inf|nan)") as caught:
@@ -143,6 +146,7 @@ def test_an_overflow_is_noticed_without_a_warning(alpha):
     assert np.all(np.isfinite(caught.value.theta))
 
 
+@pytest.mark.on_numpy
 def test_the_last_update_is_watched_too():
     with pytest.raises(Diverged) as caught:
         gradient_descent(X_TAUGHT, Y_TAUGHT, [0, 0], 1e9, num_iters=1)
@@ -163,6 +167,7 @@ def test_rounding_at_a_perfect_start_is_no_divergence():
     assert_allclose(theta, np.ones(40), atol=1e-12)
 
 
+@pytest.mark.on_numpy
 def test_restarts_keep_the_best_and_report_all():
     X, y = problem(0, 20, 2)
     result = gradient_descent(X, y, np.zeros(2), 0.01, 15, restarts=4, seed=10)
@@ -210,6 +215,7 @@ def test_a_bad_argument_is_named(changed, message):
         gradient_descent(**arguments)
 
 
+@pytest.mark.on_numpy
 def test_the_callback_sees_every_iteration_before_its_update():
     X, y = [[1.0, 2.0], [1.0, 3.0], [1.0, 4.0]], [1.0, 2.0, 4.0]
     seen = []

@@ -286,6 +286,7 @@ def test_state_follows_the_parameters_to_another_backend():
     np.testing.assert_allclose(weights(model), weights(twin), rtol=1e-10)
 
 
+@pytest.mark.on_numpy
 def test_views_of_the_flat_buffer_share_the_optimizers_memory():
     model = network()
     train(model, make("SGD", model.parameters()), 1)

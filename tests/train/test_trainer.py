@@ -130,6 +130,7 @@ def test_the_model_trains_in_training_mode_and_is_measured_in_evaluation_mode():
     assert model.training
 
 
+@pytest.mark.on_numpy
 def test_predictions_come_in_the_order_of_the_samples():
     x, y = line(600)
     trainer = linear()

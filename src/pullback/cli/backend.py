@@ -2,14 +2,12 @@
 
 import argparse
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from ..backends import use
 
-__all__ = ["chosen_backend", "device_name"]
+__all__ = ["chosen_backend"]
 
 
 @contextmanager
@@ -28,14 +26,4 @@ def chosen_backend(arguments: argparse.Namespace) -> Iterator[tuple[str, str]]:
         except Exception as error:  # each library has its own for a device there is not
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise ValueError(f"the {backend.name} backend has no device {device!r} ({reason})") from None
-        yield backend.name, device_name(place)
-
-
-def device_name(device: Any) -> str:
-    """What `--device` calls a library's device.
-
-    >>> device_name("cpu")
-    'cpu'
-    """
-    number = getattr(device, "id", None)  # CuPy's devices have one
-    return re.sub(r".*Device\('(.*)'\)", r"\1", str(device)) if number is None else f"cuda:{number}"
+        yield backend.name, backend.device_name(place)

@@ -12,7 +12,6 @@ from importlib.util import find_spec
 from .. import __version__
 from ..backends import backends, open_backend
 from ..backends.host import host
-from .backend import device_name
 
 __all__ = ["run"]
 
@@ -56,10 +55,10 @@ def _backend(name: str) -> str:
     usable, reason = backends()[name]
     if not usable:
         return f"not usable: {reason}"
-    namespace = open_backend(name).namespace
+    backend = open_backend(name)
     with warnings.catch_warnings(action="ignore"):
-        devices = [device for device in namespace.__array_namespace_info__().devices() if device is not None]
-    return f"usable on {', '.join(map(device_name, devices))}"
+        devices = [device for device in backend.namespace.__array_namespace_info__().devices() if device is not None]
+    return f"usable on {', '.join(map(backend.device_name, devices))}"
 
 
 def _blas() -> str:

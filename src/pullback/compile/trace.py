@@ -197,6 +197,10 @@ class _TraceBackend(Backend):
         """As the backend below has it."""
         return device
 
+    def device_name(self, device: Any, /) -> str:
+        """As the backend below has it."""
+        return self.below.device_name(device)
+
     def to_host(self, array: Array, /) -> Any:
         """Refused: what left the program here would be a constant of this trace."""
         raise TypeError("a value was asked for while tracing; return it from the traced function instead")

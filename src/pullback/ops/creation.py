@@ -129,7 +129,7 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     if isinstance(data, Tensor):
         data = data.array
     owner = find_backend_of(data)
-    if owner is not None and owner is not current:
+    if owner is not None and owner.name != current.name:
         data = owner.to_host(data)
     array = current.asarray(data, dtype=dtype, device=device, copy=True)
     if owner is None and dtype is None:
