@@ -96,7 +96,7 @@ def test_its_step_is_traced_and_the_replay_equals_eager_to_the_bit(kind: str, pl
         optimizer.zero_grad()
         loss = criterion(model(x), y)
         loss.backward()
-        optimizer.step(hyper)
+        optimizer.step(hyper=hyper)
         return loss
 
     state = [*model.parameters(), *optimizer.state_tensors()]

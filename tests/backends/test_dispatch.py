@@ -93,7 +93,13 @@ def test_what_is_no_array_is_named(given):
 
 def test_numbers_alone_are_refused_with_the_mend():
     with pytest.raises(TypeError, match=r"add expected an array, got only numbers; make one with pb\.asarray"):
-        pb.add(1.0, np.float64(2.0))
+        pb.add(1.0, 2)
+
+
+def test_numpy_scalars_alone_count_as_arrays_of_no_axes():
+    total = pb.add(np.float32(1.0), 2)
+    assert isinstance(total, np.ndarray)
+    assert (total.shape, total.dtype, float(total)) == ((), np.float32, 3.0)
 
 
 @pytest.mark.parametrize("given", [[1.0], 2.0, None, np.float64(1)], ids=lambda x: type(x).__name__)

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from ..backends import Backend, Namespace, backend_of, common_backend, find_backend_of, plain_numbers
+from ..backends import Backend, Namespace, backend_of, common_backend, find_backend_of, plain_number, plain_numbers
 from .examples import Example
 from .rule import Plan, Rule, make_plan
 from .tape import Node, Output, Place, recording
-from .tensor import Tensor
+from .tensor import Tensor, is_floating
 
 __all__ = ["Op", "op", "registry"]
 
@@ -63,8 +63,12 @@ class Op(Generic[P, R]):
                 f"{self.name} has the inputs {', '.join(self.inputs)}; got {', '.join(arguments) or 'none'}"
             )
 
+        taken = {name for rule in self.rules for name in rule.arguments}.intersection(arguments)
+        if taken:
+            raise ValueError(f"{self.name} has a vjp for {', '.join(sorted(taken))} already")
+
         def register(function: F) -> F:
-            self.rules.append(Rule(self.name, arguments, function))
+            self.rules.append(Rule(self.name, arguments, function, self.defaults))
             self._plans.clear()
             return function
 
@@ -83,12 +87,13 @@ class Op(Generic[P, R]):
         return f"<op {self.name}{self.__signature__}>"
 
     def _bind(self, given: tuple[Any, ...], metadata: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """All inputs, None for those left out; metadata given by position moved to its names."""
+        """All inputs, those given by name too, None for those left out; metadata given by position by their names."""
         count = len(self.inputs)
-        if len(given) < self._required or len(given) > count + len(self.defaults):
+        named = {**dict(zip(self.defaults, given[count:], strict=False)), **metadata}
+        inputs = given[:count] + tuple(named.pop(name, None) for name in self.inputs[len(given) :])
+        if any(x is None for x in inputs[: self._required]) or len(given) > count + len(self.defaults):
             raise TypeError(f"{self.name}{self.__signature__} was called with {len(given)} positional arguments")
-        named = dict(zip(self.defaults, given[count:], strict=False))
-        return given[:count] + (None,) * (count - len(given)), {**named, **metadata}
+        return inputs, named
 
     def _on_arrays(self, inputs: Sequence[Any], metadata: dict[str, Any]) -> tuple[Any, Backend]:
         """The forward, by the kernel of the arrays' backend where there is one; and the result's backend."""
@@ -106,7 +111,7 @@ class Op(Generic[P, R]):
         if type(y) in kinds:
             return y, owner
         if isinstance(y, (tuple, list)):
-            return tuple(y), owner
+            return tuple(map(owner.from_scalar, y)), owner
         y = owner.from_scalar(y)
         return y, backend_of(y)
 
@@ -123,7 +128,7 @@ class Op(Generic[P, R]):
                 if node is not None:
                     tracked |= bit
             else:
-                arrays.append(x if type(x) is float else plain_numbers(self.name, (x,))[0])
+                arrays.append(x if type(x) is float else plain_number(self.name, x))
                 parents.append(None)
             bit += bit
         plan: Plan | None = None
@@ -144,7 +149,8 @@ class Op(Generic[P, R]):
         if several:
             shapes, dtypes = tuple(a.shape for a in y), tuple(a.dtype for a in y)
             node = Node(parents, plan, values, metadata, owner, shapes, dtypes)
-            return tuple(Tensor(a, Output(node, i, a)) for i, a in enumerate(y))
+            places = (Output(node, i, a) if is_floating(a.dtype) else None for i, a in enumerate(y))
+            return tuple(map(Tensor, y, places))
         return Tensor(y, Node(parents, plan, values, metadata, owner, y.shape, y.dtype))
 
 

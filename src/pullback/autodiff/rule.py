@@ -1,7 +1,7 @@
 """How the vjps of an op are called: what each wants saved, and where its results go."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
@@ -18,11 +18,16 @@ class Rule:
 
     __slots__ = ("arguments", "function", "metadata", "name", "saves")
 
-    def __init__(self, op_name: str, arguments: tuple[str, ...], function: Callable[..., Any]) -> None:
+    def __init__(
+        self, op_name: str, arguments: tuple[str, ...], function: Callable[..., Any], known: Iterable[str]
+    ) -> None:
         parameters = list(inspect.signature(function).parameters.values())
         positional = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
         if positional[1:2] != ("g",):
             raise TypeError(f"a vjp of {op_name} starts with (xp, g, ...); got ({', '.join(positional)})")
+        strange = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in known]
+        if strange:
+            raise TypeError(f"a vjp of {op_name} takes its metadata ({', '.join(known)}); got {', '.join(strange)}")
         self.name = f"{op_name}.vjp({','.join(arguments)})"
         self.arguments = arguments
         self.function = function
@@ -90,15 +95,23 @@ class Plan:
             else:
                 pieces = run(g, *saved(values))
             if type(pieces) is tuple:
+                if len(pieces) != len(slots):
+                    raise TypeError(f"{rule.name} gave {len(pieces)} gradients for {len(slots)} inputs")
                 for slot, piece in zip(slots, pieces, strict=True):
                     parent: Any = parents[slot]
                     if parent is not None and (needed is None or parent in needed):
-                        pairs.append((parent, _fit(piece, parent, rule, record)))
-            else:
-                parent = parents[slots[0]]
-                if pieces.shape != parent.shape or record or pieces.dtype != parent.dtype:
-                    pieces = _fit(pieces, parent, rule, record)
-                pairs.append((parent, pieces))
+                        pairs.append(
+                            (parent, _fit(piece if record else owner.from_scalar(piece), parent, rule, record))
+                        )
+                continue
+            parent = parents[slots[0]]
+            try:
+                fits = pieces.shape == parent.shape and not record and pieces.dtype == parent.dtype
+            except AttributeError:
+                raise TypeError(f"{rule.name} gave {type(pieces).__name__}; a vjp gives an array") from None
+            if not fits or len(slots) != 1:
+                pieces = _fit(pieces, parent, rule, record, len(slots))
+            pairs.append((parent, pieces))
         return pairs
 
 
@@ -144,8 +157,10 @@ def make_plan(op: Differentiable, tracked: int, count: int) -> Plan:
     return Plan([wanted[name] for name in names], tuple(steps))
 
 
-def _fit(piece: Any, parent: Any, rule: Rule, record: bool) -> Any:
+def _fit(piece: Any, parent: Any, rule: Rule, record: bool, expected: int = 1) -> Any:
     """A gradient in its input's shape and dtype: what the forward repeated by broadcasting is summed."""
+    if expected != 1:
+        raise TypeError(f"{rule.name} gave one gradient; it is for {expected} inputs, so it gives a tuple of as many")
     shape, array = parent.shape, piece.array if record else piece
     xp = Tensor.namespace if record else backend_of(array).namespace
     if array.shape != shape:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from ..backends import Array, Backend
 
-__all__ = ["Leaf", "Node", "Output", "Place", "enable_grad", "no_grad", "recording", "walk"]
+__all__ = ["Leaf", "Node", "Output", "Place", "behind", "enable_grad", "no_grad", "recording", "walk"]
 
 recording: ContextVar[bool] = ContextVar("pullback_recording", default=True)
 """Whether ops on Tensors are written down."""
@@ -110,7 +110,7 @@ Place: TypeAlias = Leaf | Node | Output
 
 
 def walk(
-    seeds: Iterable[tuple[Place, Any]],
+    seeds: Sequence[tuple[Place, Any]],
     *,
     wanted: Sequence[Place] | None = None,
     record: bool = False,
@@ -139,7 +139,7 @@ def walk(
                 if type(place) is not Leaf and place not in ends:
                     heappush(pending, (-place.index, place))
         if not pending:
-            return gradients if record else {place: place.owner.from_scalar(g) for place, g in gradients.items()}
+            return gradients if record else _delivered(gradients, [g for _, g in seeds])
         place = heappop(pending)[1]
         g = gradients.pop(place)
         if type(place) is Output:
@@ -159,19 +159,33 @@ def _merge(a: dict[int, Any], b: dict[int, Any]) -> dict[int, Any]:
     return {**a, **{number: a[number] + g if number in a else g for number, g in b.items()}}
 
 
-def _leading_to(wanted: frozenset[Place], starts: Iterable[Place]) -> set[Place]:
-    """The places between the starts and the wanted ones; what is older than every wanted one is not visited."""
-    oldest = min((place.index for place in wanted), default=0)
+def _delivered(gradients: dict[Place, Any], given: Iterable[Any]) -> dict[Place, Any]:
+    """Each gradient as an array of its own, so that writing to one changes neither another nor what was given."""
+    seen = set(map(id, given))
+    for place, g in gradients.items():
+        gradients[place] = place.owner.own(g, shared=id(g) in seen)
+        seen.add(id(g))
+    return gradients
+
+
+def behind(starts: Iterable[Place], oldest: int = 0, ends: frozenset[Place] = frozenset()) -> set[Place]:
+    """The places that some others were computed from, themselves included; none older than `oldest` or past `ends`."""
     found: set[Place] = set()
     stack = list(starts)
     while stack:
         place = stack.pop()
         if place not in found and place.index >= oldest:
             found.add(place)
-            if place not in wanted:
+            if place not in ends:
                 stack.extend(parent for parent in place.parents if parent is not None)
-    needed = wanted & found
+    return found
+
+
+def _leading_to(wanted: frozenset[Place], starts: Iterable[Place]) -> set[Place]:
+    """The places between the starts and the wanted ones; what is older than every wanted one is not visited."""
+    found = behind(starts, min((place.index for place in wanted), default=0), wanted)
+    needed = set(wanted & found)
     for place in sorted(found, key=lambda place: place.index):
         if any(parent in needed for parent in place.parents):
-            needed |= {place}
-    return set(needed)
+            needed.add(place)
+    return needed

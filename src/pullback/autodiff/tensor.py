@@ -1,30 +1,19 @@
 """Tensor: an array plus its place on the tape."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from math import prod
 from typing import Any, ClassVar
 
 from ..backends import DTYPES, Array, DType, Namespace, backend_of, dtype_name
-from .tape import Leaf, Place, walk
+from .operators import in_place, method, operator, reflected
+from .tape import Leaf, Place, enable_grad, walk
 
-__all__ = ["Tensor"]
-
-
-def _operator(name: str) -> Callable[["Tensor", Any], "Tensor"]:
-    return lambda self, other: getattr(Tensor.namespace, name).on_tensors((self, other), {})
+__all__ = ["Tensor", "is_floating"]
 
 
-def _reflected(name: str) -> Callable[["Tensor", Any], "Tensor"]:
-    return lambda self, other: getattr(Tensor.namespace, name)(other, self)
-
-
-def _method(name: str) -> Callable[..., "Tensor"]:
-    def apply(self: "Tensor", *arguments: Any, **options: Any) -> "Tensor":
-        return getattr(Tensor.namespace, name)(self, *arguments, **options)  # type: ignore[no-any-return]
-
-    apply.__name__ = name
-    apply.__doc__ = f"The same as `pb.{name}(self, ...)`."
-    return apply
+def is_floating(dtype: Any) -> bool:
+    """Whether values of a data type have derivatives."""
+    return dtype_name(dtype).startswith(("float", "bfloat", "complex"))
 
 
 class Tensor:
@@ -83,6 +72,10 @@ class Tensor:
         """Whether gradients flow back through this value."""
         return self.node is not None
 
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
     @property
     def grad(self) -> "Tensor | None":
         """The gradient that `backward` left here, of this Tensor's shape; None before, and for what is no variable."""
@@ -92,6 +85,8 @@ class Tensor:
     def grad(self, value: "Tensor | None") -> None:
         if not isinstance(self.node, Leaf):
             raise ValueError("only a variable has a gradient; make one with requires_grad_()")
+        if value is not None and (not isinstance(value, Tensor) or value.shape != self.shape):
+            raise ValueError(f"a gradient is a Tensor of shape {self.shape}, or None; got {value!r}")
         self.node.grad = value
 
     def requires_grad_(self, requires_grad: bool = True) -> "Tensor":
@@ -99,7 +94,7 @@ class Tensor:
         if not requires_grad:
             self.node = None
         elif self.node is None:
-            if not dtype_name(self.array.dtype).startswith(("float", "bfloat", "complex")):
+            if not is_floating(self.array.dtype):
                 raise TypeError(f"only floating-point Tensors have gradients; this one is {self.dtype.name}")
             self.node = Leaf(backend_of(self.array), self.array.shape, self.array.dtype)
         return self
@@ -125,16 +120,16 @@ class Tensor:
                     "or reduce it to one number first, for example with .sum()"
                 )
             gradient = backend_of(self.array).namespace.ones_like(self.array)
-        elif isinstance(gradient, Tensor):
-            gradient = gradient if create_graph else gradient.array
-        if tuple(gradient.shape) != tuple(self.shape):
-            raise ValueError(f"gradient has shape {tuple(gradient.shape)}, the Tensor has {self.shape}")
-        if create_graph and not isinstance(gradient, Tensor):
-            gradient = Tensor(gradient)
+        g = gradient if isinstance(gradient, Tensor) else Tensor.namespace.asarray(gradient)
+        if g.shape != self.shape:
+            raise ValueError(f"gradient has shape {g.shape}, the Tensor has {self.shape}")
+        g = g if g.array.dtype == self.array.dtype else g.astype(self.dtype)
         retain = create_graph if retain_graph is None else retain_graph
-        for place, g in walk([(self.node, gradient)], record=create_graph, retain=retain).items():
+        with enable_grad():
+            found = walk([(self.node, g if create_graph else g.array)], record=create_graph, retain=retain)
+        for place, piece in found.items():
             if isinstance(place, Leaf):
-                piece = g if create_graph else Tensor(g)
+                piece = piece if create_graph else Tensor(piece)
                 place.grad = piece if place.grad is None else place.grad + piece
 
     def numpy(self) -> Any:
@@ -161,7 +156,10 @@ class Tensor:
             raise TypeError(
                 "a Tensor that is being recorded is not turned into a NumPy array; use .detach() or .numpy()"
             )
-        return self.numpy().__array__() if dtype is None else self.numpy().astype(dtype)
+        array = self.numpy()
+        if copy is False and dtype is not None and array.dtype != dtype:
+            raise ValueError(f"a Tensor of {self.dtype.name} is not had as {dtype} without a copy")
+        return array.astype(array.dtype if dtype is None else dtype, copy=bool(copy))
 
     def _number(self) -> Any:
         return self.array if not self.shape else Tensor.namespace.reshape(self, ()).array
@@ -207,20 +205,20 @@ class Tensor:
 
     __hash__ = object.__hash__
 
-    __add__, __radd__ = _operator("add"), _reflected("add")
-    __sub__, __rsub__ = _operator("subtract"), _reflected("subtract")
-    __mul__, __rmul__ = _operator("multiply"), _reflected("multiply")
-    __truediv__, __rtruediv__ = _operator("divide"), _reflected("divide")
-    __pow__, __rpow__ = _operator("pow"), _reflected("pow")
-    __matmul__, __rmatmul__ = _operator("matmul"), _reflected("matmul")
-    __eq__ = _operator("equal")  # type: ignore[assignment]
-    __ne__ = _operator("not_equal")  # type: ignore[assignment]
-    __lt__, __le__ = _operator("less"), _operator("less_equal")
-    __gt__, __ge__ = _operator("greater"), _operator("greater_equal")
-    __and__, __or__ = _operator("logical_and"), _operator("logical_or")
-    __neg__, __pos__, __abs__ = _method("negative"), _method("positive"), _method("abs")
-    __invert__ = _method("logical_not")
-    T = mT = property(_method("matrix_transpose"), doc="The last two axes exchanged.")
+    __add__, __radd__, __iadd__ = operator("add"), reflected("add"), in_place("add")
+    __sub__, __rsub__, __isub__ = operator("subtract"), reflected("subtract"), in_place("subtract")
+    __mul__, __rmul__, __imul__ = operator("multiply"), reflected("multiply"), in_place("multiply")
+    __truediv__, __rtruediv__, __itruediv__ = operator("divide"), reflected("divide"), in_place("divide")
+    __pow__, __rpow__ = operator("pow"), reflected("pow")
+    __matmul__, __rmatmul__ = operator("matmul"), reflected("matmul")
+    __eq__ = operator("equal")  # type: ignore[assignment]
+    __ne__ = operator("not_equal")  # type: ignore[assignment]
+    __lt__, __le__ = operator("less"), operator("less_equal")
+    __gt__, __ge__ = operator("greater"), operator("greater_equal")
+    __and__, __or__ = operator("logical_and"), operator("logical_or")
+    __neg__, __pos__, __abs__ = method("negative"), method("positive"), method("abs")
+    __invert__ = method("logical_not")
+    T = mT = property(method("matrix_transpose"), doc="The last two axes exchanged.")
 
-    sum, mean, max, min = _method("sum"), _method("mean"), _method("max"), _method("min")
-    reshape, astype = _method("reshape"), _method("astype")
+    sum, mean, max, min = method("sum"), method("mean"), method("max"), method("min")
+    reshape, astype = method("reshape"), method("astype")

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..backends import backend, backend_of, find_backend_of
 from .op import op
-from .tape import enable_grad, walk
+from .tape import Leaf, behind, enable_grad, recording, walk
 from .tensor import Tensor
 from .tree import flatten, tree_map
 
@@ -30,7 +30,9 @@ def alias(xp: Any, x: Any, /) -> Any:
 alias.vjp("x")(lambda xp, g: g)
 
 
-def _variable(x: Any) -> Tensor:
+def _variable(x: Any) -> Any:
+    if x is None or isinstance(x, (bool, str)):
+        return x
     if isinstance(x, Tensor):
         return alias(x) if x.requires_grad else Tensor(x.array).requires_grad_()
     return Tensor(x if find_backend_of(x) is not None else backend().asarray(x, dtype="float32")).requires_grad_()
@@ -65,19 +67,25 @@ def _linearize(
             outputs = list(map(_as_tensor, outputs))
     finally:
         _depth.reset(level)
+    places = [x.node for x in variables if isinstance(x, Tensor) and x.node is not None]
+    if tensors and not recorded and recording.get():  # variables that the function reaches besides its arguments
+        reached = behind([y.node for y in outputs if y.node is not None])
+        recorded = any(isinstance(place, Leaf) for place in reached.difference(places))
 
     def pullback(cotangent: Any) -> Any:
         cotangents = list(map(_as_tensor, flatten(cotangent)[0]))
-        for y, g in zip(outputs, cotangents, strict=True):
-            if y.shape != g.shape:
-                raise ValueError(f"the cotangent has shape {g.shape}, the value has {y.shape}")
+        shapes = [g.shape for g in cotangents], [y.shape for y in outputs]
+        if shapes[0] != shapes[1]:
+            raise ValueError(f"the cotangent has the shapes {shapes[0]}, the value has {shapes[1]}")
+        cotangents = [
+            g if g.array.dtype == y.array.dtype else g.astype(y.dtype) for g, y in zip(cotangents, outputs, strict=True)
+        ]
         record = recorded or _depth.get() > 0 or any(g.requires_grad for g in cotangents)
         pairs = zip(outputs, cotangents, strict=True)
         seeds = [(y.node, g if record else g.array) for y, g in pairs if y.node is not None]
-        wanted = [x.node for x in variables if x.node is not None]
         with enable_grad():
-            found = walk(seeds, wanted=wanted, record=record, retain=retain or record)
-        gradients = rebuild([deliver(found.get(x.node), x) for x in variables])  # type: ignore[arg-type]
+            found = walk(seeds, wanted=places, record=record, retain=retain or record)
+        gradients = rebuild([deliver(found.get(x.node), x) if isinstance(x, Tensor) else None for x in variables])
         return gradients[0] if isinstance(argnums, int) else tuple(gradients)
 
     def deliver(g: Any, like: Tensor) -> Any:
@@ -108,7 +116,7 @@ def value_and_grad(
 
         def value_only(*values: Any, **options: Any) -> Any:
             value, aux = function(*values, **options) if has_aux else (function(*values, **options), None)
-            extra.append(aux)
+            extra.append(tree_map(lambda x: x.detach() if isinstance(x, Tensor) else x, aux))
             return value
 
         y, pullback = _linearize(value_only, args, argnums, options, retain=False)

@@ -1,7 +1,7 @@
 """The switch, and one file for each array library behind it."""
 
 from .backend import Array, Backend, Function, Namespace
-from .dispatch import common_backend, plain_numbers
+from .dispatch import common_backend, plain_number, plain_numbers
 from .dtypes import DTYPES, DType, dtype_name
 from .errors import BackendMismatch, BackendUnavailable
 from .switch import Availability, backend, backend_of, backends, find_backend_of, open_backend, register, use
@@ -9,5 +9,5 @@ from .switch import Availability, backend, backend_of, backends, find_backend_of
 __all__ = [
     "DTYPES", "Array", "Availability", "Backend", "BackendMismatch", "BackendUnavailable", "DType",
     "Function", "Namespace", "backend", "backend_of", "backends", "common_backend", "dtype_name",
-    "find_backend_of", "open_backend", "plain_numbers", "register", "use",
+    "find_backend_of", "open_backend", "plain_number", "plain_numbers", "register", "use",
 ]  # fmt: skip

@@ -1,7 +1,6 @@
 """What an array library must offer before pullback trains on it."""
 
 from collections.abc import Callable
-from copy import copy
 from functools import cached_property, partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -62,7 +61,8 @@ class Backend:
 
     def on(self, device: Any, /) -> "Backend":
         """The same backend, making its new arrays on another of its devices."""
-        other = copy(self)
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
         other.device = self.find_device(device)
         return other
 
@@ -115,6 +115,12 @@ class Backend:
         """A result as an array: NumPy gives a scalar of its own where the standard promises a 0-d array."""
         return value
 
+    def own(self, array: Array, /, *, shared: bool) -> Array:
+        """An array that may be written to without changing another: a copy of a view, and of a `shared` one."""
+        array = self.from_scalar(array)
+        view = not getattr(getattr(array, "flags", None), "owndata", True)
+        return self.namespace.asarray(array, copy=True) if shared or view else array
+
     def from_host(self, array: Any, /, *, device: Any = None) -> Array:
         """A host array, copied to this backend's device (or to `device`)."""
         return self.asarray(host.asarray(array, order="C"), device=device)
@@ -136,6 +142,9 @@ class Backend:
 
     def synchronize(self) -> None:
         """Wait until everything queued on the device has run."""
+
+    def __reduce__(self) -> Any:
+        return import_module(f"{__package__}.switch").open_backend, (self.name, self.device_name(self.device))
 
     def __repr__(self) -> str:
         return f"<pullback backend {self.name} on {self.device_name(self.device)}>"

@@ -5,9 +5,10 @@ from typing import Any
 
 from .backend import Array, Backend
 from .errors import BackendMismatch
+from .host import host
 from .switch import backend, backend_of, by_type, find_backend_of
 
-__all__ = ["common_backend", "plain_numbers"]
+__all__ = ["common_backend", "plain_number", "plain_numbers"]
 
 _KINDS: tuple[type, ...] = (bool, int, float, complex)
 _NUMBERS = frozenset({*_KINDS, type(None)})
@@ -51,12 +52,18 @@ def common_backend(name: str, inputs: Sequence[Any], /) -> Backend | None:
 def plain_numbers(name: str, inputs: Sequence[Any], /) -> list[Any]:
     """The inputs with NumPy scalars turned into the Python numbers they are, which promote nothing.
 
+    Where there is no array beside them, they count as arrays of no axes: NumPy gave them for such.
     Raises TypeError for what is neither an array nor a number.
     """
-    return [x if find_backend_of(x) is not None or type(x) in _NUMBERS else _number(name, x) for x in inputs]
+    if all(find_backend_of(x) is None for x in inputs) and any(isinstance(x, host.generic) for x in inputs):
+        return [host.asarray(x) if isinstance(x, host.generic) else x for x in inputs]
+    return [plain_number(name, x) for x in inputs]
 
 
-def _number(name: str, x: Any) -> Any:
+def plain_number(name: str, x: Any, /) -> Any:
+    """An array or a number as it is, a NumPy scalar as the Python number it is. Raises TypeError for all else."""
+    if type(x) in _NUMBERS or find_backend_of(x) is not None:
+        return x
     value = x.item() if hasattr(x, "item") and getattr(x, "ndim", None) == 0 else x
     for kind in _KINDS:
         if isinstance(value, kind):

@@ -1,6 +1,7 @@
 """Linear, the affine map; and Identity, the map that does nothing."""
 
 from math import sqrt
+from numbers import Integral
 from typing import Any
 
 from ..backends import Array
@@ -21,7 +22,8 @@ class Linear(Module):
 
     weight, (out_features, in_features), and bias, (out_features,), start uniform in
     [-1 / sqrt(in_features), 1 / sqrt(in_features)), as PyTorch's do.
-    Raises ValueError for a size below 0, and for an input whose last axis is not `in_features` long.
+    Raises ValueError for a size below 0, and for an input whose last axis is not `in_features` long;
+    TypeError for a size that is no whole number, and for an input that is no array.
 
     >>> import pullback as pb
     >>> layer = Linear(64, 10)
@@ -38,6 +40,8 @@ class Linear(Module):
         self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None
     ) -> None:
         super().__init__()
+        if not all(isinstance(size, Integral) for size in (in_features, out_features)):
+            raise TypeError(f"a layer's sizes are whole numbers; got Linear({in_features!r}, {out_features!r})")
         if in_features < 0 or out_features < 0:
             raise ValueError(f"a layer's sizes are 0 or more; got Linear({in_features}, {out_features})")
         self.in_features, self.out_features = in_features, out_features
@@ -54,7 +58,13 @@ class Linear(Module):
 
     def forward(self, x: Array) -> Array:
         """x: (..., in_features). Returns (..., out_features)."""
-        if x.shape[-1:] != (self.in_features,):
+        try:
+            fits = x.shape[-1:] == (self.in_features,)
+        except AttributeError:
+            raise TypeError(
+                f"Linear({self.extra_repr()}) takes an array; got {type(x).__name__}. Make one with pb.tensor(...)"
+            ) from None
+        if not fits:
             raise ValueError(f"Linear({self.extra_repr()}) takes (..., {self.in_features}); got shape {tuple(x.shape)}")
         return linear(x, self.weight, self.bias)
 

@@ -4,8 +4,10 @@ Channels are last here: where PyTorch has the classes on the second axis of (N, 
 last axis of (N, ..., C).
 """
 
+from typing import Any
+
 from ..autodiff.tensor import Tensor
-from ..backends import Array
+from ..backends import Array, find_backend_of
 from ..ops.loss import (
     Reduction,
     binary_cross_entropy,
@@ -29,6 +31,10 @@ class _Loss(Module):
         if reduction not in ("mean", "sum", "none"):
             raise ValueError(f"reduction is 'mean', 'sum' or 'none'; got {reduction!r}")
         self.reduction = reduction
+
+    def _keep_weight(self, name: str, value: Any) -> None:
+        """A weight as a buffer: an array becomes a Tensor, as it would in a call of the function."""
+        self.register_buffer(name, value if find_backend_of(value) is None else Tensor(value))
 
     def extra_repr(self) -> str:
         """How the losses are put together."""
@@ -82,15 +88,15 @@ class HuberLoss(_Loss):
 class BCELoss(_Loss):
     """Cross-entropy between probabilities and targets in [0, 1], reduced.
 
-    weight: a Tensor that rescales each loss, broadcast; it is a buffer, so it moves with the module.
+    weight: a Tensor or array that rescales each loss, broadcast; it is a buffer, so it moves with the module.
     `BCEWithLogitsLoss` takes what comes before the sigmoid, and is the more accurate of the two.
     """
 
     weight: Tensor | None
 
-    def __init__(self, weight: Tensor | None = None, reduction: Reduction = "mean") -> None:
+    def __init__(self, weight: Array | None = None, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
-        self.register_buffer("weight", weight)
+        self._keep_weight("weight", weight)
 
     def forward(self, input: Array, target: Array) -> Array:
         """input, target: one shape, in [0, 1]. Returns a 0-d Tensor, or with "none" one of that shape."""
@@ -101,18 +107,18 @@ class BCEWithLogitsLoss(_Loss):
     """Cross-entropy between sigmoid(input) and targets in [0, 1], reduced; never overflows.
 
     weight: rescales each loss. pos_weight: rescales the positive part of each class. Both are Tensors
-    that broadcast, and buffers; or None.
+    or arrays that broadcast, and become buffers; or None.
     """
 
     weight: Tensor | None
     pos_weight: Tensor | None
 
     def __init__(
-        self, weight: Tensor | None = None, reduction: Reduction = "mean", pos_weight: Tensor | None = None
+        self, weight: Array | None = None, reduction: Reduction = "mean", pos_weight: Array | None = None
     ) -> None:
         super().__init__(reduction)
-        self.register_buffer("weight", weight)
-        self.register_buffer("pos_weight", pos_weight)
+        self._keep_weight("weight", weight)
+        self._keep_weight("pos_weight", pos_weight)
 
     def forward(self, input: Array, target: Array) -> Array:
         """input, target: one shape. Returns a 0-d Tensor, or with "none" one of that shape."""
@@ -122,7 +128,7 @@ class BCEWithLogitsLoss(_Loss):
 class CrossEntropyLoss(_Loss):
     """Cross-entropy between logits and a class for each sample, reduced.
 
-    weight: (C,), rescales each class; a buffer, or None.
+    weight: (C,), a Tensor or array that rescales each class, and becomes a buffer; or None.
     ignore_index: a class that costs nothing and is not counted.
     label_smoothing: the share of each target, in [0, 1], that is spread evenly over the classes.
     Raises ValueError for a share outside [0, 1].
@@ -136,7 +142,7 @@ class CrossEntropyLoss(_Loss):
 
     def __init__(
         self,
-        weight: Tensor | None = None,
+        weight: Array | None = None,
         ignore_index: int = -100,
         reduction: Reduction = "mean",
         label_smoothing: float = 0.0,
@@ -144,7 +150,7 @@ class CrossEntropyLoss(_Loss):
         super().__init__(reduction)
         if not 0 <= label_smoothing <= 1:
             raise ValueError(f"label_smoothing is a share between 0 and 1; got {label_smoothing!r}")
-        self.register_buffer("weight", weight)
+        self._keep_weight("weight", weight)
         self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
 
     def forward(self, input: Array, target: Array) -> Array:
@@ -171,9 +177,9 @@ class NLLLoss(_Loss):
 
     weight: Tensor | None
 
-    def __init__(self, weight: Tensor | None = None, ignore_index: int = -100, reduction: Reduction = "mean") -> None:
+    def __init__(self, weight: Array | None = None, ignore_index: int = -100, reduction: Reduction = "mean") -> None:
         super().__init__(reduction)
-        self.register_buffer("weight", weight)
+        self._keep_weight("weight", weight)
         self.ignore_index = ignore_index
 
     def forward(self, input: Array, target: Array) -> Array:

@@ -1,12 +1,13 @@
 """Module: parameters, buffers and sub-modules, by name."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from ..autodiff.tensor import Tensor
-from ..backends import backend_of
+from ..backends import backend_of, find_backend_of
+from .loading import array_like, misfit
 
-__all__ = ["Module", "Parameter"]
+__all__ = ["Module", "Parameter", "forget_gradients", "tensors_by_name"]
 
 M = TypeVar("M", bound="Module")
 
@@ -16,13 +17,23 @@ class Parameter(Tensor):
 
     data: a Tensor or an array, floating.
     requires_grad: False freezes it.
+    Raises TypeError for what is no array, and for an array of integers that is to be learnt.
     """
 
     __slots__ = ()
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
-        super().__init__(data.array if isinstance(data, Tensor) else data)
+        array = data.array if isinstance(data, Tensor) else data
+        if find_backend_of(array) is None:
+            raise TypeError(
+                f"a Parameter is made of a Tensor or an array; got {type(data).__name__}. Make one with pb.tensor(...)"
+            )
+        super().__init__(array)
         self.requires_grad_(requires_grad)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as its values: what it is in another process is a variable with no gradient yet."""
+        return type(self), (self.array, self.requires_grad)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Parameter":
         """A parameter of its own with the same values and no gradient, so that `copy.deepcopy(model)` works."""
@@ -181,11 +192,9 @@ class Module:
         """How many numbers the module has learnt or will learn."""
         return sum(p.size for p in self.parameters())
 
-    def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
-        for p in self.parameters():
-            if p.requires_grad:
-                p.grad = None
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters; with False, those that are there become zeros."""
+        forget_gradients(self.parameters(), set_to_none)
 
     def requires_grad_(self: M, requires_grad: bool = True) -> M:
         """Freeze (with False) or thaw all parameters."""
@@ -227,37 +236,35 @@ class Module:
         return self
 
     def state_dict(self) -> dict[str, Tensor]:
-        """All parameters and buffers by dotted name, detached, sharing their memory."""
-        return {name: value.detach() for name, value in [*self.named_parameters(), *self.named_buffers()]}
+        """All parameters and buffers by dotted name, detached; one that is shared, by each of its names.
+
+        The Tensors share their memory with the model's, and an optimizer's step may write there: what must
+        be kept while training goes on is a `copy.deepcopy` of them, or a file.
+        """
+        return {name: value.detach() for name, value in tensors_by_name(self).items()}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
         """Copy values into the parameters and buffers of the same names, keeping their dtype and place.
 
         state: Tensors or arrays by dotted name.
-        strict: refuse names that are missing or unknown; with False they are passed over.
-        Raises ValueError listing every name that is missing, unknown or of another shape; nothing is
-        changed then.
+        strict: refuse names that are missing or unknown; with False they are passed over. Of a parameter
+            that is shared, one of its names is enough, and the last one counts.
+        Raises ValueError listing every name that is missing, unknown, of another shape, or of a kind of
+        dtype that would lose something, as a complex one would; nothing is changed then.
         """
-        own = dict([*self.named_parameters(), *self.named_buffers()])
+        own = tensors_by_name(self)
+        given = {id(value) for name, value in own.items() if name in state}
+        misfits = {name: misfit(state[name], value.array) for name, value in own.items() if name in state}
         complaints = [
-            *(f"{name}: missing" for name in own if strict and name not in state),
+            *(f"{name}: missing" for name, value in own.items() if strict and id(value) not in given),
             *(f"{name}: unknown" for name in state if strict and name not in own),
-            *(
-                f"{name}: {_describe(state[name])} given, shape {tuple(value.shape)} expected"
-                for name, value in own.items()
-                if name in state and _describe(state[name]) != _describe(value)
-            ),
+            *(f"{name}: {complaint}" for name, complaint in misfits.items() if complaint),
         ]
         if complaints:
             raise ValueError(f"the state does not fit {type(self).__name__}: " + "; ".join(complaints))
-        for name, value in own.items():
-            if name in state:
-                given = state[name]
-                array = given.array if isinstance(given, Tensor) else given
-                owner, here = backend_of(array), backend_of(value.array)
-                values = array if owner is here else here.from_host(owner.to_host(array), device=value.device)
-                moved = here.to_device(values, value.device)
-                _replace(value, Tensor(here.namespace.astype(moved, value.array.dtype, copy=True)))
+        loaded = {name: array_like(state[name], own[name].array, copy=True) for name in misfits}
+        for name, array in loaded.items():
+            _replace(own[name], Tensor(array))
 
     def extra_repr(self) -> str:
         """What stands between the brackets of the repr."""
@@ -278,9 +285,26 @@ class Module:
 _KINDS: dict[str, type] = {"_parameters": Parameter, "_buffers": Tensor, "_modules": Module}
 
 
-def _describe(value: Any) -> str:
-    shape = getattr(value, "shape", None)
-    return f"a {type(value).__name__}" if shape is None else f"shape {tuple(shape)}"
+def tensors_by_name(module: Module) -> dict[str, Tensor]:
+    """A module's parameters, then its buffers, by every dotted name that leads to them."""
+
+    def walk(module: Module, kind: str, prefix: str, above: tuple[int, ...]) -> Iterator[tuple[str, Tensor]]:
+        if id(module) not in above:
+            for name, value in module.__dict__[kind].items():
+                if value is not None:
+                    yield prefix + name, value
+            for name, child in module.named_children():
+                yield from walk(child, kind, f"{prefix}{name}.", (*above, id(module)))
+
+    return dict([*walk(module, "_parameters", "", ()), *walk(module, "_buffers", "", ())])
+
+
+def forget_gradients(parameters: Iterable[Tensor], set_to_none: bool = True) -> None:
+    """Drop the gradients, or put zeros in their place; what is frozen has none."""
+    for p in parameters:
+        if p.requires_grad and p.grad is not None:
+            gradient = p.grad.array
+            p.grad = None if set_to_none else Tensor(backend_of(gradient).namespace.zeros_like(gradient))
 
 
 def _replace(value: Tensor, new: Tensor) -> None:

@@ -5,7 +5,7 @@ from threading import RLock
 from typing import Any
 
 from ..autodiff.tensor import Tensor
-from .module import Module
+from .module import Module, tensors_by_name
 
 __all__ = ["functional_call"]
 
@@ -16,7 +16,8 @@ def functional_call(model: Module, parameters: Mapping[str, Any], /, *inputs: An
     """What `model(*inputs, **options)` gives with other parameters and buffers in place of its own.
 
     parameters: Tensors or arrays by dotted name, in the shapes of the model's own. Those not named stay.
-    Raises ValueError listing every name the model has not, and every shape that does not fit.
+    Raises ValueError listing every name the model has not, every shape that does not fit, and every
+    parameter that is shared and given twice: under two of its names, with two values.
 
     The model is as it was afterwards, also when the call fails. Calls from several threads take
     turns; whoever reads or calls the model itself meanwhile would see the parameters given here.
@@ -28,14 +29,23 @@ def functional_call(model: Module, parameters: Mapping[str, Any], /, *inputs: An
     >>> pb.grad(loss)(model.state_dict())["bias"]
     Tensor([5.], dtype=float32)
     """
-    own: dict[str, Tensor] = dict([*model.named_parameters(), *model.named_buffers()])
+    own = tensors_by_name(model)
     given = {name: value if isinstance(value, Tensor) else Tensor(value) for name, value in parameters.items()}
+    first: dict[int, str] = {}
+    for name in given:
+        if name in own:
+            first.setdefault(id(own[name]), name)
     complaints = [
         *(f"{name}: unknown" for name in given if name not in own),
         *(
             f"{name}: shape {tuple(value.shape)} given, {tuple(own[name].shape)} expected"
             for name, value in given.items()
             if name in own and tuple(value.shape) != tuple(own[name].shape)
+        ),
+        *(
+            f"{name}: the same as {first[id(own[name])]} in the model, but given another value; give it once"
+            for name, value in given.items()
+            if name in own and not _same(value, given[first[id(own[name])]])
         ),
     ]
     if complaints:
@@ -50,3 +60,7 @@ def functional_call(model: Module, parameters: Mapping[str, Any], /, *inputs: An
         finally:
             for place, (array, node) in zip(places, before, strict=True):
                 place.array, place.node = array, node
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return a.array is b.array and a.node is b.node

@@ -4,21 +4,28 @@ from typing import Any
 
 from ..autodiff.examples import example, integers, normal
 from ..autodiff.op import op
+from ..autodiff.tensor import Tensor, is_floating
 from ..backends import Array, Backend, Namespace, backend_of, dtype_name, open_backend
 
 __all__ = ["astype", "isdtype", "to_device"]
 
 
 @op(examples=[example(normal(3), dtype="float64"), example(integers(3, high=5), dtype="float64")])
-def astype(xp: Namespace, x: Array, /, dtype: Any, *, copy: bool = True) -> Array:
-    """The same values in another data type; the gradient comes back in the input's own.
-
-    dtype: `pb.float64`, its name, or an array library's data type.
-    """
+def _astype(xp: Namespace, x: Array, /, *, dtype: Any, copy: bool = True) -> Array:
     return xp.astype(x, getattr(xp, dtype_name(dtype)), copy=copy)
 
 
-astype.vjp("x")(lambda xp, g: g)
+_astype.vjp("x")(lambda xp, g: g)
+
+
+def astype(x: Array, dtype: Any, /, *, copy: bool = True) -> Array:
+    """The same values in another data type; the gradient comes back in the input's own.
+
+    dtype: `pb.float64`, its name, or an array library's data type. What is cast to integers or to bool is a
+        constant: it does not change with its input, but for jumps.
+    """
+    whole = isinstance(x, Tensor) and not is_floating(dtype)
+    return _astype(x.detach() if whole else x, dtype=dtype, copy=copy)
 
 
 def isdtype(dtype: Any, kind: Any) -> bool:

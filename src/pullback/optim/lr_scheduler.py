@@ -239,6 +239,7 @@ class LambdaLR(LRScheduler):
 
     def get_lr(self) -> list[float]:
         """The rate at the start times what the function says."""
+        _check_groups(self, self.lr_lambdas)
         return [lr * f(self.last_epoch) for lr, f in zip(self.base_lrs, self.lr_lambdas, strict=True)]
 
 
@@ -370,6 +371,7 @@ class OneCycleLR(LRScheduler):
         """The rate of each group on its way to the next turn; sets the momentum alike."""
         if self.last_epoch > self.total_steps:  # as in PyTorch, a step after the last update is let pass
             raise ValueError(f"OneCycleLR was made for {self.total_steps} steps, and they are done")
+        _check_groups(self, self.max_lrs)
         phase = next((i for i, turn in enumerate(self.turns) if self.last_epoch <= turn), len(self.turns) - 1)
         start = self.turns[phase - 1] if phase else 0
         length = self.turns[phase] - start
@@ -442,6 +444,7 @@ class ReduceLROnPlateau(LRScheduler):
 
     def step(self, metrics: Any) -> None:  # type: ignore[override]  # this one goes by a metric
         """Take note of a metric, a number or a 0-d Tensor, and reduce the rates if it is stuck."""
+        _check_groups(self, self.min_lrs)
         current = float(metrics)
         self.last_epoch += 1
         if self._is_better(current):
@@ -470,6 +473,16 @@ def _one_each(schedule: str, name: str, value: Any, groups: int) -> list[Any]:
     if len(every) != groups:
         raise ValueError(f"{schedule} expects one {name} for each of the {groups} groups; got {len(every)}")
     return every
+
+
+def _check_groups(schedule: LRScheduler, values: Sequence[Any]) -> None:
+    """Raises ValueError where groups were added to the optimizer since the schedule was made."""
+    groups = len(schedule.optimizer.param_groups)
+    if groups != len(values):
+        raise ValueError(
+            f"{type(schedule).__name__} was made for {len(values)} groups and its optimizer has {groups} now; "
+            "add every group first, then make the schedule"
+        )
 
 
 def _set_momentum(group: dict[str, Any], momentum: float) -> None:

@@ -5,13 +5,15 @@ values. Where the backend can write in place, parameters, gradients and state li
 each, so that an update is a few calls and not a few for each layer.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from ..autodiff.op import Op
+from ..autodiff.tape import Leaf, enable_grad
 from ..autodiff.tensor import Tensor
-from ..backends import Array, backend_of
-from ..nn.module import Parameter
+from ..backends import backend_of
+from ..nn.loading import array_like, misfit
+from ..nn.module import Parameter, forget_gradients
 from .flat import FlatGroup
 from .hyperparameters import check_hyperparameters
 
@@ -39,19 +41,19 @@ class _Entry:
             if known is None:
                 self.state[name] = Tensor(full_like(like, start))
             else:
-                known.array = _as_array_like(known.array, like)
+                known.array = array_like(known.array, like)
         return {name: self.state[name] for name in names}
 
-    def update(self, rule: Op[..., Any], state: Mapping[str, Tensor], hyper: Mapping[str, Any]) -> None:
-        """One step of the rule for this parameter alone."""
+    def update(self, rule: Op[..., Any], state: Mapping[str, Tensor], hyper: Mapping[str, Any], in_place: bool) -> None:
+        """One step of the rule for this parameter alone; in place where its arrays are the optimizer's own."""
         p = self.parameter
         assert p.grad is not None
         results = rule(p.array, p.grad.array, *(s.array for s in state.values()), **hyper)
         for target, new in zip((p, *state.values()), results, strict=True):
-            if backend_of(target.array).in_place:
-                target.array[...] = new  # it may be a view of a flat buffer
+            if in_place:
+                target.array[...] = new
             else:
-                target.array = new
+                target.array = array_like(backend_of(target.array).from_scalar(new), target.array)
 
 
 class Optimizer:
@@ -59,7 +61,8 @@ class Optimizer:
 
     params: parameters, or dicts of `params` and hyperparameters of their own.
     defaults: the hyperparameters of the groups that do not name them.
-    Raises ValueError where there is nothing to learn, a parameter appears twice, or a hyperparameter is unknown.
+    Raises ValueError where there is nothing to learn, a parameter appears twice or is no variable, or a
+    hyperparameter is unknown; TypeError for a Tensor that is not in a list.
     """
 
     rule: ClassVar[Op[..., Any]]
@@ -69,6 +72,8 @@ class Optimizer:
         self.param_groups: list[dict[str, Any]] = []
         self._entries: list[list[_Entry]] = []  # for each group
         self._flat: dict[int, FlatGroup] = {}  # by the group's number
+        if isinstance(params, Tensor):
+            raise TypeError(f"{type(self).__name__} takes a list of parameters; for one Tensor w, pass [w]")
         given = list(params)
         if not given:
             raise ValueError(f"{type(self).__name__} was given no parameters")
@@ -85,6 +90,8 @@ class Optimizer:
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """Optimize more parameters, with hyperparameters of their own."""
+        if "params" not in group:
+            raise ValueError(f"a group is a dict with its parameters as 'params'; got {', '.join(map(repr, group))}")
         params = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
         unknown = set(group) - {"params", *self.defaults}
         if unknown:
@@ -94,6 +101,11 @@ class Optimizer:
         known = {id(p) for g in self.param_groups for p in g["params"]}
         check_hyperparameters(type(self).__name__, {**self.defaults, **group})
         for p in params:
+            if isinstance(p, Tensor) and p.requires_grad and not isinstance(p.node, Leaf):
+                raise ValueError(
+                    "an optimizer takes variables; got a Tensor that was computed from others. Pass those, "
+                    "or make it a variable of its own with .detach().requires_grad_()"
+                )
             if not isinstance(p, Parameter) and not (isinstance(p, Tensor) and p.requires_grad):
                 raise ValueError(f"an optimizer takes Tensors that require gradients; got {type(p).__name__}")
             if id(p) in known:
@@ -102,29 +114,33 @@ class Optimizer:
         self.param_groups.append({**self.defaults, **group, "params": params})
         self._entries.append([_Entry(p) for p in params])
 
-    def zero_grad(self) -> None:
-        """Forget the gradients."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients; with False, those that are there become zeros."""
         for group in self.param_groups:
-            for p in group["params"]:
-                if p.requires_grad:  # one that was frozen has no gradient to forget
-                    p.grad = None
+            forget_gradients(group["params"], set_to_none)
 
     def next_hyper(self) -> list[Hyper]:
         """The rule's numbers for the coming step, for each group: what a traced step takes as its input."""
         groups = zip(self.param_groups, self._entries, strict=True)
-        return [self.hyper(group, 1 + max(entry.step for entry in entries)) for group, entries in groups]
+        return [self.hyper(group, 1 + max((entry.step for entry in entries), default=0)) for group, entries in groups]
 
     def state_tensors(self) -> list[Tensor]:
         """All that the rule keeps, made where it is not there yet: what a traced step reads and replaces."""
         groups = zip(self.param_groups, self._entries, strict=True)
         return [s for group, entries in groups for e in entries for s in e.prepare(self.state_names(group)).values()]
 
-    def step(self, hyper: Sequence[Hyper] | None = None) -> None:
+    def step(self, closure: Callable[[], Any] | None = None, *, hyper: Sequence[Hyper] | None = None) -> Any:
         """Update every parameter that has a gradient.
 
+        closure: called first, with recording on, to compute the loss and its gradients.
         hyper: the rule's numbers for each group where they are traced, which leaves the count of steps alone;
             by default those of the coming step.
+        Returns what the closure gave, None without one.
         """
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
         for number, (group, entries) in enumerate(zip(self.param_groups, self._entries, strict=True)):
             ready = [entry for entry in entries if entry.parameter.grad is not None]
             if hyper is None:
@@ -135,9 +151,12 @@ class Optimizer:
                 flat.update(self.rule, self.hyper(group, ready[0].step) if hyper is None else hyper[number])
                 continue
             names = self.state_names(group)
+            known = self._flat.get(number)
+            in_place = known is not None and known.names == tuple(names) and known.holds()
             for entry in ready:
                 numbers = self.hyper(group, entry.step) if hyper is None else hyper[number]
-                entry.update(self.rule, entry.prepare(names), numbers)
+                entry.update(self.rule, entry.prepare(names), numbers, in_place)
+        return loss
 
     def _flat_group(self, number: int) -> FlatGroup | None:
         """A group's flat buffers; None where it has more than one dtype or place, or no writing in place."""
@@ -164,7 +183,7 @@ class Optimizer:
             for entry in entries:
                 if entry.step:
                     kept = entry.prepare(self.state_names(group))
-                    copies = {n: Tensor(_as_array_like(s.array, s.array, copy=True)) for n, s in kept.items()}
+                    copies = {n: Tensor(array_like(s.array, s.array, copy=True)) for n, s in kept.items()}
                     state[number] = {"step": entry.step, **copies}
                 number += 1
         return {"state": state, "param_groups": groups}
@@ -172,23 +191,62 @@ class Optimizer:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where another optimizer of the same kind and parameters stood.
 
-        Raises ValueError when the groups do not have as many parameters as here.
+        Raises ValueError listing what does not fit: groups, hyperparameters, the state's names and shapes.
+        Nothing is changed then.
         """
-        counts = [len(g["params"]) for g in self.param_groups], [len(g["params"]) for g in state["param_groups"]]
-        if counts[0] != counts[1]:
-            raise ValueError(f"the groups have {counts[0]} parameters here and {counts[1]} in the state")
-        for own, saved in zip(self.param_groups, state["param_groups"], strict=True):
-            own.update({name: value for name, value in saved.items() if name != "params"})
+        complaints = self._complaints(state)
+        if complaints:
+            raise ValueError(f"the state does not fit {type(self).__name__}: " + "; ".join(complaints))
+        loaded = []
+        for number, entry in enumerate(entry for entries in self._entries for entry in entries):
+            saved = _saved(state, number)
+            kept = {n: array_like(v, entry.parameter.array, copy=True) for n, v in saved.items() if n != "step"}
+            loaded.append((entry, saved["step"], kept))
         self._flat.clear()
-        entries = [(group, e) for group, es in zip(self.param_groups, self._entries, strict=True) for e in es]
+        for own, group in zip(self.param_groups, state["param_groups"], strict=True):
+            own.update({name: value for name, value in group.items() if name != "params"})
+        for entry, step, kept in loaded:
+            entry.step, entry.state = int(step), {name: Tensor(array) for name, array in kept.items()}
+
+    def _complaints(self, state: Mapping[str, Any]) -> list[str]:
+        """What about a saved state does not fit this optimizer."""
+        missing = [name for name in ("state", "param_groups") if name not in state]
+        if missing:
+            return [f"{name}: missing" for name in missing]
+        groups = state["param_groups"]
+        counts = [len(g["params"]) for g in self.param_groups], [len(g.get("params", ())) for g in groups]
+        if counts[0] != counts[1]:
+            return [f"the groups have {counts[0]} parameters here and {counts[1]} in the state"]
+        complaints = []
+        for own, saved in zip(self.param_groups, groups, strict=True):
+            names = set(saved) - {"initial_lr"}  # a schedule's, which may have been made for one of the two only
+            differing = names ^ (set(own) - {"initial_lr"})
+            complaints += [f"{n}: {'unknown' if n in saved else 'missing'}" for n in sorted(differing)]
+            if not differing:
+                try:
+                    check_hyperparameters(type(self).__name__, saved)
+                except ValueError as error:
+                    complaints.append(str(error))
+        if complaints:
+            return complaints
+        entries = [(g, entry) for g, entries in zip(groups, self._entries, strict=True) for entry in entries]
+        complaints += [
+            f"state {n}: no such parameter" for n in state["state"] if str(n) not in map(str, range(len(entries)))
+        ]
         for number, (group, entry) in enumerate(entries):
-            saved = state["state"].get(number, state["state"].get(str(number), {"step": 0}))
-            entry.step = int(saved["step"])
-            entry.state = {
-                name: Tensor(_as_array_like(saved[name], entry.parameter.array, copy=True))
-                for name in self.state_names(group)
-                if name in saved
-            }
+            saved = _saved(state, number)
+            expected = {"step", *(self.state_names(group) if saved.get("step") else ())}
+            for name in sorted(expected | set(saved)):
+                if name not in saved or name not in expected:
+                    complaint: str | None = "unknown" if name in saved else "missing"
+                else:
+                    complaint = None if name == "step" else misfit(saved[name], entry.parameter.array)
+                complaints += [f"state {number}, {name}: {complaint}"] if complaint else []
+        return complaints
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the flat buffers: a copy of those would be apart from the copies of the views into them."""
+        return {**vars(self), "_flat": {}}
 
     def __repr__(self) -> str:
         lines = [
@@ -199,12 +257,8 @@ class Optimizer:
         return f"{type(self).__name__}({'; '.join(lines)})"
 
 
-def _as_array_like(value: Any, like: Array, copy: bool = False) -> Array:
-    """An array's or Tensor's values in the dtype and place of another array; itself if it is so already."""
-    array = value.array if isinstance(value, Tensor) else value
-    owner, here = backend_of(array), backend_of(like)
-    if owner is not here:
-        array = here.from_host(owner.to_host(array), device=here.device_of(like))
-    elif here.device_of(array) != here.device_of(like):
-        array = here.to_device(array, here.device_of(like))
-    return here.namespace.astype(array, like.dtype, copy=True) if copy or array.dtype != like.dtype else array
+def _saved(state: Mapping[str, Any], number: int) -> Mapping[str, Any]:
+    """What a state has for one parameter; its number may have become a string in a file."""
+    entries = state["state"]
+    found: Mapping[str, Any] = entries.get(number, entries.get(str(number), {"step": 0}))
+    return found
