@@ -231,3 +231,78 @@ def test_ten_thousand_steps_leave_nothing_behind() -> None:
     finally:
         tracemalloc.stop()
         gc.enable()
+
+
+class TestGradientsAreOnesOwn:
+    def test_two_variables_never_share_one(self) -> None:
+        a, b = variable(1.0, 2.0), variable(3.0, 4.0)
+        ((a + b) * 2.0).sum().backward()
+        a.grad[0] = 99.0
+        assert b.grad.tolist() == [2.0, 2.0]
+
+    def test_one_of_a_sum_can_be_written_to(self) -> None:
+        a = variable(1.0, 2.0)
+        a.sum().backward()
+        a.grad[0] = 5.0
+        assert a.grad.tolist() == [5.0, 1.0]
+
+    def test_the_gradient_that_was_given_stays_the_givers(self) -> None:
+        a, given = variable(1.0, 2.0), np.ones(2)
+        (a + 0.0).backward(given)
+        given[:] = 7.0
+        assert a.grad.tolist() == [1.0, 1.0]
+
+    def test_one_of_another_precision_is_brought_to_the_variables(self) -> None:
+        a = pb.ones(2).requires_grad_()
+        (a + 0.0).backward(np.ones(2))
+        assert a.grad.dtype == pb.float32
+
+    @pytest.mark.parametrize("wrong", [np.ones(2), pb.ones(3)])
+    def test_a_wrong_one_is_refused(self, wrong: Any) -> None:
+        with pytest.raises(ValueError, match=r"a gradient is a Tensor of shape \(2,\)"):
+            variable(1.0, 2.0).grad = wrong
+
+
+def test_a_cast_to_integers_is_a_constant() -> None:
+    x = variable(1.5, 2.5)
+    assert not x.astype("int64").requires_grad
+    assert not x.astype(pb.bool).requires_grad
+
+
+def test_a_variable_is_changed_in_place_under_no_grad_alone() -> None:
+    w = variable(1.0, 2.0)
+    same = w
+    with pb.no_grad():
+        w -= 0.5
+    assert w is same
+    assert w.requires_grad
+    assert w.tolist() == [0.5, 1.5]
+    with pytest.raises(RuntimeError, match="no_grad"):
+        w += 1.0
+
+
+def test_create_graph_records_inside_no_grad() -> None:
+    x = variable(3.0)
+    y = (x * x * x).sum()
+    with pb.no_grad():
+        y.backward(create_graph=True)
+    assert x.grad.requires_grad
+
+
+def test_an_array_of_a_tensor_is_a_copy_where_one_is_asked_for() -> None:
+    x = pb.ones(2)
+    np.array(x)[0] = 99.0
+    assert x.tolist() == [1.0, 1.0]
+    np.asarray(x)[0] = 5.0
+    assert x.tolist() == [5.0, 1.0]
+
+
+def test_variables_are_pickled_and_copied() -> None:
+    import copy
+    import pickle
+
+    x = variable(1.0, 2.0)
+    for other in (pickle.loads(pickle.dumps(x)), copy.deepcopy(x)):
+        (other * other).sum().backward()
+        assert other.grad.tolist() == [2.0, 4.0]
+    assert x.grad is None

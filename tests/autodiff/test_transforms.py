@@ -151,3 +151,24 @@ def test_check_grads_sees_a_wrong_second_derivative() -> None:
             pb.check_grads(squared, [np.ones(3)], order=2)
     finally:
         del pb.autodiff.registry["squared"]
+
+
+def test_variables_reached_through_a_closure_get_their_gradients() -> None:
+    w = pb.tensor([2.0, 3.0], requires_grad=True)
+    penalty = pb.grad(lambda x: (x * x * w).sum())(pb.ones(2))
+    (penalty * penalty).sum().backward()
+    assert w.grad.tolist() == [16.0, 24.0]  # of sum((2 * x * w) ** 2)
+    with pb.no_grad():
+        assert not pb.grad(lambda x: (x * x * w).sum())(pb.ones(2)).requires_grad
+
+
+def test_what_is_no_number_among_the_arguments_is_a_constant() -> None:
+    gradient = pb.grad(lambda p: (p["w"] * 2.0).sum())({"w": np.ones(2), "bias": None, "name": "layer", "on": True})
+    np.testing.assert_allclose(gradient.pop("w"), [2.0, 2.0])
+    assert gradient == {"bias": None, "name": None, "on": None}
+
+
+def test_jacobians_of_numbers_nest() -> None:
+    x = np.asarray(2.0)
+    assert float(pb.jacobian(pb.jacobian(lambda x: x**3))(x)) == 12.0
+    assert float(pb.grad(pb.jacobian(lambda x: x**3))(x)) == 12.0

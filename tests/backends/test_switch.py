@@ -265,3 +265,35 @@ def test_a_backend_shows_its_name_and_device():
     assert repr(pb.use("numpy")) == "<pullback backend numpy on cpu>"
     assert repr(pb.use("array_api_strict", "device1")) == "<pullback backend array_api_strict on device1>"
     assert repr(pb.use("array_api_strict")) == "<pullback backend array_api_strict on CPU_DEVICE>"
+
+
+def test_a_choice_that_is_kept_can_be_entered_again():
+    with pb.use("numpy"):
+        strict = pb.use("array_api_strict")
+        for _ in range(2):
+            with strict:
+                assert pb.backend().name == "array_api_strict"
+                with strict:
+                    assert pb.backend().name == "array_api_strict"
+                assert pb.backend().name == "array_api_strict"
+            assert pb.backend().name == "numpy"
+
+
+def test_a_choice_that_is_kept_can_be_entered_in_another_thread():
+    seen = []
+    with pb.use("numpy"):
+        strict = pb.use("array_api_strict")
+
+        def work():
+            with strict:
+                seen.append(pb.backend().name)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert seen == ["array_api_strict"]
+
+
+def test_no_name_is_refused():
+    with pytest.raises(TypeError, match="name a backend"):
+        pb.use(None)

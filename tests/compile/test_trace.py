@@ -100,3 +100,16 @@ def test_an_error_while_tracing_leaves_the_state_as_it_was() -> None:
 def test_taking_a_value_out_while_tracing_is_refused() -> None:
     with pytest.raises(TypeError, match="return it from the traced function"):
         trace(lambda x: x * pb.sum(x).item(), pb.ones(2))
+
+
+def test_arithmetic_on_numbers_is_part_of_the_program(place: Backend) -> None:
+    traced = trace(lambda x, s: x * (1 - s), pb.ones(2), 0.5)
+    assert traced(pb.ones(2), 0.25).tolist() == [0.75, 0.75]
+    chosen = trace(lambda x, s: x * 2.0 if s > 0.4 else x * 1.0, pb.ones(2), 0.5)
+    with pytest.raises(ValueError, match="Trace it again"):
+        chosen(pb.ones(2), 0.1)
+
+
+def test_random_draws_are_refused_rather_than_repeated(place: Backend) -> None:
+    with pytest.raises(TypeError, match="not traced yet"):
+        trace(lambda x: pb.dropout(x, p=0.5), pb.ones(4))

@@ -72,21 +72,32 @@ def test_hessian_products_agree_with_differences_of_gradients(model, x):
         np.testing.assert_allclose(product[name], (up[name] - down[name]) / (2 * h), rtol=1e-6, atol=1e-8)
 
 
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(2, 2, bias=False)
+        self.second = nn.Linear(2, 2, bias=False)
+        self.second.weight = self.first.weight
+        self.register_buffer("shift", pb.zeros(2))
+
+    def forward(self, x):
+        return self.second(self.first(x)) + self.shift
+
+
 @pytest.mark.on_numpy
 def test_buffers_and_tied_parameters_are_replaced_too():
-    class Tied(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.first = nn.Linear(2, 2, bias=False)
-            self.second = nn.Linear(2, 2, bias=False)
-            self.second.weight = self.first.weight
-            self.register_buffer("shift", pb.zeros(2))
-
-        def forward(self, x):
-            return self.second(self.first(x)) + self.shift
-
     given = {"first.weight": 2 * np.eye(2, dtype="float32"), "shift": pb.ones(2)}
     assert nn.functional_call(Tied(), given, pb.ones((1, 2))).tolist() == [[5, 5]]
+
+
+def test_a_tied_parameter_is_given_by_any_of_its_names_but_one_value():
+    model, x = Tied(), pb.ones((1, 2))
+    state = model.state_dict()
+    assert nn.functional_call(model, state, x).tolist() == model(x).tolist()
+    zeros = nn.functional_call(model, {"second.weight": pb.zeros((2, 2))}, x)
+    assert zeros.tolist() == [[0, 0]]
+    with pytest.raises(ValueError, match=r"second.weight: the same as first.weight in the model, .*; give it once"):
+        nn.functional_call(model, {**state, "second.weight": pb.zeros((2, 2))}, x)
 
 
 def test_the_model_is_put_back_after_an_error(model, x):

@@ -80,6 +80,11 @@ def test_linear_says_which_input_it_takes():
         nn.Linear(3, 1)(pb.ones((2, 4)))
     with pytest.raises(ValueError, match=r"Linear\(-1, 2\)"):
         nn.Linear(-1, 2)
+    with pytest.raises(TypeError, match=r"sizes are whole numbers; got Linear\(2.0, 3\)"):
+        nn.Linear(2.0, 3)
+    with pytest.raises(TypeError, match=r"takes an array; got list. Make one with pb.tensor"):
+        nn.Linear(2, 3)([[1.0, 2.0]])
+    assert nn.Linear(np.int64(2), 3)(np.ones((1, 2), "float32")).shape == (1, 3)
 
 
 def test_linear_is_made_where_it_is_asked_to(place):
@@ -180,6 +185,14 @@ def test_weights_of_losses_are_buffers_that_move_with_them():
     x = pb.zeros((2, 3), dtype="float64")
     assert loss(x, pb.ones((2, 3), dtype="float64")).dtype == pb.float64
     assert list(loss.parameters()) == []
+
+
+@pytest.mark.on_numpy
+def test_weights_of_losses_may_be_arrays():
+    weight, logits, target = np.asarray([1.0, 2.0, 3.0], "float32"), pb.random.normal((4, 3)), pb.tensor([0, 1, 2, 2])
+    loss = nn.CrossEntropyLoss(weight=weight)
+    assert isinstance(loss.weight, pb.Tensor)
+    assert loss(logits, target).item() == pb.cross_entropy(logits, target, weight).item()
 
 
 @pytest.mark.on_numpy

@@ -1,6 +1,7 @@
 """Module: what it finds, what it saves and loads, and what it complains about."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -146,6 +147,67 @@ def test_all_complaints_come_at_once_and_nothing_is_changed():
         "0.weight: shape (4, 5) given, shape (5, 4) expected; 0.bias: a list given, shape (5,) expected"
     )
     assert before == {name: value.tolist() for name, value in model.state_dict().items()}
+
+
+@pytest.mark.parametrize(
+    ("bias", "message"),
+    [
+        (np.ones(3, "complex64"), "bias: dtype complex64 given, float32 expected"),
+        (np.asarray(["a", "b", "c"]), "bias: dtype str.* given, float32 expected"),
+        (np.asarray([None] * 3), "bias: dtype object given, float32 expected"),
+    ],
+)
+def test_values_of_another_kind_are_refused_before_anything_is_changed(bias, message):
+    model = nn.Linear(2, 3)
+    before = model.weight.tolist()
+    with pytest.raises(ValueError, match=message):
+        model.load_state_dict({"weight": np.zeros((3, 2)), "bias": bias})
+    assert model.weight.tolist() == before
+    model.load_state_dict({"weight": np.zeros((3, 2), "int8"), "bias": np.ones(3, "bool")})
+    assert model.bias.tolist() == [1, 1, 1]
+
+
+def test_what_is_shared_is_saved_and_loaded_under_each_of_its_names():
+    model, twin = Block(), Block()
+    assert list(model.state_dict()) == ["scale", "inner.weight", "inner.bias", "mean"]
+    assert [name for name, _ in model.named_parameters()] == ["scale", "inner.bias"]
+    nn.init.normal_(model.scale)
+    twin.load_state_dict(model.state_dict())
+    assert twin.scale is twin.inner.weight
+    assert twin.scale.tolist() == model.scale.tolist()
+    one_name = {name: value for name, value in Block().state_dict().items() if name != "scale"}
+    twin.load_state_dict(one_name)
+    assert twin.scale.tolist() == [[1] * 3] * 3
+    layer = nn.Linear(2, 2)
+    assert list(nn.Sequential(layer, layer).state_dict()) == ["0.weight", "0.bias", "1.weight", "1.bias"]
+
+
+def test_a_module_within_itself_has_its_names_once():
+    model = nn.Linear(1, 1)
+    model.add_module("itself", model)
+    assert list(model.state_dict()) == ["weight", "bias"]
+
+
+@pytest.mark.parametrize("data", [[1.0, 2.0], 1.0, None])
+def test_a_parameter_is_made_of_an_array(data):
+    with pytest.raises(TypeError, match=f"got {type(data).__name__}. Make one with pb.tensor"):
+        nn.Parameter(data)
+
+
+@pytest.mark.on_numpy
+def test_a_pickled_model_has_the_same_values_and_ties():
+    model = Block()
+    nn.init.normal_(model.scale)
+    model.inner.bias.requires_grad_(False)
+    x = pb.random.normal((2, 3))
+    model(x).sum().backward()
+    twin = pickle.loads(pickle.dumps(model.eval()))
+    assert twin(x).tolist() == model(x).tolist()
+    assert twin.scale is twin.inner.weight
+    assert not twin.training
+    assert [p.requires_grad for p in twin.parameters()] == [True, False]
+    twin(x).sum().backward()
+    assert twin.scale.grad.tolist() == model.scale.grad.tolist()
 
 
 def test_not_strict_passes_over_names_but_not_over_shapes():

@@ -1,5 +1,7 @@
 """Closed forms and edge cases that the registry's examples cannot say."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -94,6 +96,24 @@ def test_a_mask_as_an_index_says_what_to_do_instead() -> None:
         pb.ones(3)[pb.tensor([True, False, True])]
 
 
+@pytest.mark.parametrize(
+    "key", [[0, 0, 1], np.asarray([0, 0, 1]), pb.tensor([0, 0, 1])], ids=["list", "array", "Tensor"]
+)
+def test_places_that_repeat_add_their_gradients(key: Any) -> None:
+    x = pb.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    x[key].sum().backward()
+    assert x.grad.tolist() == [2.0, 1.0, 0.0]
+    assert pb.tensor(np.arange(6.0).reshape(3, 2))[pb.tensor([[0, 1], [2, 2]])].shape == (2, 2, 2)
+
+
+@pytest.mark.parametrize(
+    "key", [(np.asarray([0, 1]), 1), ([0, 1], [1, 0]), True, (slice(None), "a"), [True, False, True]]
+)
+def test_keys_that_are_not_understood_are_refused(key: Any) -> None:
+    with pytest.raises(TypeError, match=r"an index (holds|is of) integers"):
+        pb.ones((3, 3))[key]
+
+
 class TestCrossEntropy:
     logits = np.random.default_rng(0).standard_normal((5, 4))
     target = np.asarray([0, 3, 1, 1, 2])
@@ -129,6 +149,26 @@ class TestCrossEntropy:
         loss.backward()
         assert np.isfinite(loss.item())
         assert np.isfinite(logits.grad.numpy()).all()
+
+    def test_a_batch_of_which_nothing_counts_moves_nothing(self, place: Backend) -> None:
+        logits = pb.tensor(self.logits, requires_grad=True)
+        loss = pb.cross_entropy(logits, pb.tensor([-100] * 5))
+        loss.backward()
+        assert np.isnan(loss.item())
+        assert not logits.grad.numpy().any()
+
+    @pytest.mark.parametrize("dtype", ["bool", "float32"])
+    def test_classes_that_are_no_integers_are_refused(self, dtype: str, place: Backend) -> None:
+        with pytest.raises(TypeError, match=rf"classes are integers; got {dtype}"):
+            pb.cross_entropy(pb.tensor(self.logits), pb.tensor([1, 0, 1, 0, 1]).astype(dtype))
+
+    def test_what_makes_no_sense_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="label_smoothing"):
+            pb.cross_entropy(self.logits, self.target, label_smoothing=2.0)
+        with pytest.raises(ValueError, match="weight has one number for each of 4 classes"):
+            pb.cross_entropy(self.logits, self.target, np.ones(1))
+        with pytest.raises(ValueError, match="takes probabilities"):
+            pb.binary_cross_entropy(np.asarray([1.5]), np.ones(1))
 
     @pytest.mark.parametrize("target", [[0, 1, 2, 3, 4], [0, 1, -1, 2, 3]])
     def test_a_class_that_there_is_not_is_refused(self, target: list[int], place: Backend) -> None:

@@ -1,9 +1,10 @@
 """Clipping by norm and by value."""
 
-from math import inf
+from math import inf, nan
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -81,6 +82,8 @@ def test_a_norm_that_is_not_finite_is_an_error_only_when_asked():
     with pytest.raises(RuntimeError, match=r"norm of order 2.0 is inf"):
         clip_grad_norm_(made, 1.0, error_if_nonfinite=True)
     assert made[0].grad.tolist() == [inf, 1.0]
+    assert clip_grad_norm_(made, 1.0).item() == inf
+    np.testing.assert_array_equal(made[0].grad.numpy(), [nan, 0.0])
     made = parameters([[2.0], [1.0]])
     assert clip_grad_norm_(made, 1.0, error_if_nonfinite=True).item() == pytest.approx(5**0.5)
 
@@ -93,6 +96,17 @@ def test_gradients_that_share_memory_are_scaled_once():
     clip_grad_norm_(made, 1.0)
     np.testing.assert_allclose(made[0].grad.numpy(), np.asarray([3, 4]) / 50**0.5, rtol=1e-6)
     assert shared.tolist() == [3, 4]
+
+
+@pytest.mark.parametrize("order", [1.0, 2.0, 3.0, inf])
+@pytest.mark.parametrize("values", [[inf, 1.0], [nan, 1.0], [1e30, 1e30], [-inf, inf]])
+def test_gradients_that_are_not_finite_are_passed_on_without_a_warning(place, order, values):
+    made = parameters([values], "float32")
+    norm = clip_grad_norm_(made, 1.0, order).item()
+    theirs = torch.zeros(2, requires_grad=True)
+    theirs.grad = torch.tensor(values)
+    np.testing.assert_allclose(norm, torch.nn.utils.clip_grad_norm_([theirs], 1.0, order).item(), rtol=1e-6)
+    np.testing.assert_allclose(made[0].grad.numpy(), theirs.grad.numpy(), rtol=1e-6)
 
 
 def test_orders_that_are_no_norm_are_refused():

@@ -1,6 +1,8 @@
 """Optimizers: groups, state, flat buffers, and what they refuse."""
 
+import copy
 import json
+import pickle
 from math import inf, nan
 
 import numpy as np
@@ -141,11 +143,18 @@ def test_groups_take_the_defaults_and_keep_what_is_their_own():
         (lambda w: [{"params": [w], "beta": 1}], "SGD has no beta; it has lr, momentum, "),
         (lambda w: [pb.ones(2)], "Tensors that require gradients; got Tensor"),
         (lambda w: [np.ones(2)], "Tensors that require gradients; got ndarray"),
+        (lambda w: [w * 2], "a Tensor that was computed from others"),
+        (lambda w: [{"parameters": [w]}], "its parameters as 'params'; got 'parameters'"),
     ],
 )
 def test_what_cannot_be_optimized_is_refused(params, message):
     with pytest.raises(ValueError, match=message):
         optim.SGD(params(variable(1.0)))
+
+
+def test_one_tensor_is_no_list_of_parameters():
+    with pytest.raises(TypeError, match=r"SGD takes a list of parameters; for one Tensor w, pass \[w\]"):
+        optim.SGD(variable(1.0, 2.0), lr=0.1)
 
 
 @pytest.mark.parametrize(
@@ -238,6 +247,54 @@ def test_state_of_other_groups_is_refused():
         other.load_state_dict(optimizer.state_dict())
 
 
+def altered(state, **entry):
+    return {**state, "state": {0: {**state["state"][0], **entry}}}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda state: {"state": {}}, "param_groups: missing"),
+        (lambda state: optim.SGD([variable(1.0)]).state_dict(), "amsgrad: missing; .*; dampening: unknown"),
+        (lambda state: {**state, "param_groups": [{**state["param_groups"][0], "lr": -1}]}, "Adam expects lr"),
+        (lambda state: {**state, "state": {"1": state["state"][0]}}, "state 1: no such parameter"),
+        (lambda state: altered(state, exp_avg=pb.ones(2)), r"state 0, exp_avg: shape \(2,\) given, shape \(1,\) exp"),
+        (lambda state: altered(state, exp_avg=[1.0]), r"exp_avg: a list given"),
+        (lambda state: altered(state, exp_avg=np.ones(1, "complex64")), "exp_avg: dtype complex64 given"),
+        (lambda state: altered(state, sum=pb.ones(1)), "state 0, sum: unknown"),
+        (lambda state: {**state, "state": {0: {"step": 3, "exp_avg": pb.ones(1)}}}, "state 0, exp_avg_sq: missing"),
+    ],
+)
+def test_state_that_does_not_fit_is_refused_and_nothing_is_changed(spoil, message):
+    w = variable(1.0)
+    optimizer = optim.Adam([w], lr=0.1)
+    w.grad = pb.ones(1, dtype="float64")
+    optimizer.step()
+    before = repr(optimizer.state_dict())
+    with pytest.raises(ValueError, match="the state does not fit Adam: .*" + message):
+        optimizer.load_state_dict(spoil(optim_state(lr=0.7)))
+    assert repr(optimizer.state_dict()) == before
+
+
+def optim_state(**options):
+    """The state of an Adam of one parameter after a step."""
+    w = variable(5.0)
+    optimizer = optim.Adam([w], **options)
+    w.grad = pb.full(1, 2.0, dtype="float64")
+    optimizer.step()
+    return optimizer.state_dict()
+
+
+def test_state_of_a_scheduled_optimizer_fits_one_without_a_schedule():
+    optimizer = optim.Adam([variable(1.0)], lr=0.5)
+    optim.lr_scheduler.StepLR(optimizer, 1)
+    again = optim.Adam([variable(1.0)])
+    again.load_state_dict(optimizer.state_dict())
+    assert again.param_groups[0]["initial_lr"] == 0.5
+    again.load_state_dict(optim.Adam([variable(1.0)], lr=0.25).state_dict())
+    assert again.param_groups[0]["lr"] == 0.25
+
+
 @each
 @pytest.mark.parametrize(
     "disturb",
@@ -313,6 +370,88 @@ def test_zero_grad_forgets():
     model[0].bias.requires_grad_(False)
     optimizer.zero_grad()
     assert all(p.grad is None for p in model.parameters())
+
+
+@pytest.mark.parametrize("of_the_model", [False, True])
+def test_zero_grad_can_leave_zeros_where_there_was_a_gradient(place, of_the_model):
+    model = nn.Linear(2, 2)
+    kept = model.weight.grad = pb.ones((2, 2))
+    (model if of_the_model else optim.SGD(model.parameters())).zero_grad(set_to_none=False)
+    assert model.weight.grad.tolist() == [[0, 0], [0, 0]]
+    assert model.bias.grad is None
+    assert kept.tolist() == [[1, 1], [1, 1]]
+
+
+def test_a_closure_is_recorded_and_its_loss_is_given_back():
+    w = variable(3.0)
+    optimizer = optim.SGD([w], lr=0.25)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (w * w).sum()
+        loss.backward()
+        return loss
+
+    with pb.no_grad():
+        assert optimizer.step(closure).item() == 9
+    assert w.tolist() == [1.5]
+    assert optimizer.step() is None
+
+
+@each
+@pytest.mark.on_numpy
+def test_arrays_of_the_user_are_never_written_to(name):
+    given = [np.full(2, 1.0), np.full(2, 2.0), np.full(2, 3.0, dtype="float32"), np.full((), 4.0)]
+    for array in given:
+        array.flags.writeable = False
+    parameters = [nn.Parameter(array) for array in given]
+    alone, mixed, scalar = (make(name, group) for group in (parameters[:2], parameters[1:3], parameters[3:]))
+    for p in (parameters[0], parameters[2], parameters[3]):  # the second has none: no group goes by flat buffers
+        p.grad = pb.ones(p.shape, dtype=p.dtype)
+    for optimizer in (alone, mixed, scalar):
+        optimizer.step()
+    assert [array.reshape(-1)[0] for array in given] == [1, 2, 3, 4]
+    assert all((p.numpy() < array).all() for p, array in zip(parameters, given, strict=True) if p.grad is not None)
+    assert [p.array.dtype for p in parameters] == [array.dtype for array in given]
+
+
+@each
+def test_a_step_of_some_parameters_between_steps_of_all_stays_in_the_flat_buffer(name):
+    whole, apart = network(), network()
+    optimizers = make(name, whole.parameters()), make(name, [{"params": [p]} for p in apart.parameters()])
+    for model, optimizer in zip((whole, apart), optimizers, strict=True):
+        train(model, optimizer, 2)
+        model[0].bias.requires_grad_(False)
+        train(model, optimizer, 2)
+        model[0].bias.requires_grad_(True)
+        train(model, optimizer, 2)
+    np.testing.assert_allclose(weights(whole), weights(apart), rtol=1e-12)
+
+
+@each
+def test_a_deep_copy_of_a_model_and_its_optimizer_trains_on_its_own(place, name):
+    model = network()
+    optimizer = make(name, model.parameters())
+    train(model, optimizer, 3)
+    before = weights(model)
+    twin, again = copy.deepcopy((model, optimizer))
+    train(twin, again, 3)
+    np.testing.assert_array_equal(weights(model), before)
+    train(model, optimizer, 3)
+    assert (weights(model) != before).all()
+    np.testing.assert_allclose(weights(twin), weights(model), rtol=1e-12)
+
+
+@each
+@pytest.mark.on_numpy
+def test_a_pickled_model_and_its_optimizer_go_on_exactly(name):
+    model = network()
+    optimizer = make(name, model.parameters())
+    train(model, optimizer, 3)
+    twin, again = pickle.loads(pickle.dumps((model, optimizer)))
+    train(model, optimizer, 3)
+    train(twin, again, 3)
+    np.testing.assert_array_equal(weights(twin), weights(model))
 
 
 def test_repr_shows_each_group():

@@ -185,3 +185,20 @@ def test_sequences_refuse_what_they_cannot_follow(optimizer):
     for wrong in (ReduceLROnPlateau(optimizer), other):
         with pytest.raises(ValueError, match="of its own optimizer that need no metric; got"):
             SequentialLR(optimizer, [step, wrong], [1])
+
+
+@pytest.mark.parametrize(
+    ("make", "arguments"),
+    [
+        (lambda optimizer: OneCycleLR(optimizer, max_lr=1.0, total_steps=10), ()),
+        (lambda optimizer: LambdaLR(optimizer, lambda epoch: 0.5**epoch), ()),
+        (ReduceLROnPlateau, (1.0,)),
+    ],
+    ids=["OneCycleLR", "LambdaLR", "ReduceLROnPlateau"],
+)
+def test_a_group_added_behind_the_schedules_back_is_named(make, arguments):
+    optimizer = optim.Adam([pb.tensor([1.0], requires_grad=True)])
+    schedule = make(optimizer)
+    optimizer.add_param_group({"params": [pb.tensor([1.0], requires_grad=True)]})
+    with pytest.raises(ValueError, match=r"LR\w* was made for 1 groups and its optimizer has 2 now; add every group"):
+        schedule.step(*arguments)

@@ -1,28 +1,33 @@
 """Python's operators and the methods of arrays, as calls of the namespace that a Tensor belongs to."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .tape import Leaf, recording
 
-__all__ = ["in_place", "method", "operator", "reflected"]
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+__all__ = ["in_place", "method", "number", "operator", "reflected"]
+
+T = TypeVar("T")
 
 
-def operator(name: str) -> Callable[[Any, Any], Any]:
+def operator(name: str) -> "Callable[[Tensor, Any], Tensor]":
     """`self + other` and its like."""
     return lambda self, other: getattr(self.namespace, name).on_tensors((self, other), {})
 
 
-def reflected(name: str) -> Callable[[Any, Any], Any]:
+def reflected(name: str) -> "Callable[[Tensor, Any], Tensor]":
     """`other + self`, where the other is no Tensor."""
     return lambda self, other: getattr(self.namespace, name)(other, self)
 
 
-def in_place(name: str) -> Callable[[Any, Any], Any]:
+def in_place(name: str) -> "Callable[[Tensor, Any], Tensor]":
     """`self += other`: a variable takes the new values, and stays the variable it is; of a constant, a new one."""
 
-    def apply(self: Any, other: Any) -> Any:
-        result = getattr(self.namespace, name)(self, other)
+    def apply(self: "Tensor", other: Any) -> "Tensor":
+        result: Tensor = getattr(self.namespace, name)(self, other)
         if not isinstance(self.node, Leaf):
             return result
         if recording.get():
@@ -35,12 +40,17 @@ def in_place(name: str) -> Callable[[Any, Any], Any]:
     return apply
 
 
-def method(name: str) -> Callable[..., Any]:
+def method(name: str) -> "Callable[..., Tensor]":
     """`self.name(...)` for a function of the namespace."""
 
-    def apply(self: Any, *arguments: Any, **options: Any) -> Any:
-        return getattr(self.namespace, name)(self, *arguments, **options)
+    def apply(self: "Tensor", *arguments: Any, **options: Any) -> "Tensor":
+        return getattr(self.namespace, name)(self, *arguments, **options)  # type: ignore[no-any-return]
 
     apply.__name__ = name
     apply.__doc__ = f"The same as `pb.{name}(self, ...)`."
     return apply
+
+
+def number(kind: Callable[[Any], T]) -> "Callable[[Tensor], T]":
+    """`float(self)` and its like, of a Tensor of one element."""
+    return lambda self: kind(self.array if not self.shape else self.namespace.reshape(self, ()).array)

@@ -1,8 +1,7 @@
 """The tape: what was computed, and the walk back over it that carries gradients from outputs to inputs.
 
-A `Node` stands for one value that was computed from others. It knows its parents and what the vjps
-want to see again; it knows neither the Tensor that points to it nor its children, so there are no
-reference cycles, and a finished step is freed at once.
+A `Node` stands for one value that was computed from others. It knows its parents and what the vjps want to see again;
+it knows neither its Tensor nor its children, so there are no reference cycles, and a finished step is freed at once.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -72,17 +71,10 @@ class Node:
     __slots__ = ("dtype", "index", "metadata", "owner", "parents", "plan", "shape", "values")
 
     def __init__(
-        self,
-        parents: "Sequence[Place | None]",
-        plan: Any,
-        values: Sequence[Any],
-        metadata: dict[str, Any],
-        owner: Backend,
-        shape: Any,
-        dtype: Any,
+        self, parents: Any, plan: Any, values: Any, metadata: Any, owner: Backend, shape: Any, dtype: Any
     ) -> None:
         self.index = next(_clock)
-        self.parents = parents
+        self.parents: Sequence[Place | None] = parents
         self.plan = plan
         self.values = values
         self.metadata = metadata

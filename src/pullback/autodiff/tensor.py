@@ -5,7 +5,7 @@ from math import prod
 from typing import Any, ClassVar
 
 from ..backends import DTYPES, Array, DType, Namespace, backend_of, dtype_name
-from .operators import in_place, method, operator, reflected
+from .operators import in_place, method, number, operator, reflected
 from .tape import Leaf, Place, enable_grad, walk
 
 __all__ = ["Tensor", "is_floating"]
@@ -161,21 +161,6 @@ class Tensor:
             raise ValueError(f"a Tensor of {self.dtype.name} is not had as {dtype} without a copy")
         return array.astype(array.dtype if dtype is None else dtype, copy=bool(copy))
 
-    def _number(self) -> Any:
-        return self.array if not self.shape else Tensor.namespace.reshape(self, ()).array
-
-    def __bool__(self) -> bool:
-        return bool(self._number())
-
-    def __int__(self) -> int:
-        return int(self._number())
-
-    def __float__(self) -> float:
-        return float(self._number())
-
-    def __complex__(self) -> complex:
-        return complex(self._number())
-
     def __index__(self) -> int:
         return self.numpy().__index__()  # type: ignore[no-any-return]
 
@@ -205,6 +190,7 @@ class Tensor:
 
     __hash__ = object.__hash__
 
+    __bool__, __int__, __float__, __complex__ = number(bool), number(int), number(float), number(complex)
     __add__, __radd__, __iadd__ = operator("add"), reflected("add"), in_place("add")
     __sub__, __rsub__, __isub__ = operator("subtract"), reflected("subtract"), in_place("subtract")
     __mul__, __rmul__, __imul__ = operator("multiply"), reflected("multiply"), in_place("multiply")

@@ -43,11 +43,7 @@ def _as_tensor(x: Any) -> Tensor:
 
 
 def _linearize(
-    function: Callable[..., Any],
-    args: Sequence[Any],
-    argnums: int | Sequence[int],
-    options: dict[str, Any],
-    retain: bool,
+    function: Callable[..., Any], args: Sequence[Any], argnums: Any, options: dict[str, Any], retain: bool
 ) -> tuple[Any, Callable[[Any], Any]]:
     """The value of `function`, and the map from its cotangent to those of the chosen arguments."""
     chosen = [argnums] if isinstance(argnums, int) else list(argnums)
@@ -84,7 +80,7 @@ def _linearize(
         pairs = zip(outputs, cotangents, strict=True)
         seeds = [(y.node, g if record else g.array) for y, g in pairs if y.node is not None]
         with enable_grad():
-            found = walk(seeds, wanted=places, record=record, retain=retain or record)
+            found: dict[Any, Any] = walk(seeds, wanted=places, record=record, retain=retain or record)
         gradients = rebuild([deliver(found.get(x.node), x) if isinstance(x, Tensor) else None for x in variables])
         return gradients[0] if isinstance(argnums, int) else tuple(gradients)
 

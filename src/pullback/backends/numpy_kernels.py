@@ -179,6 +179,7 @@ def _plain_classes(logits: Any, target: Any, weight: Any, ignore_index: int, lab
         and not 0 <= ignore_index < classes
         and target.shape == logits.shape[:-1]
         and target.size > 0
+        and target.dtype.kind in "iu"
         and np.minimum.reduce(target, axis=None) >= 0
         and np.maximum.reduce(target, axis=None) < classes
     )

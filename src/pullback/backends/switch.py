@@ -53,22 +53,31 @@ class use:
     """
 
     def __init__(self, name: str, device: Any = None) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"name a backend, as in pb.use('numpy'); got {name!r}")
         self.backend = _find_best(device) if name == "auto" else open_backend(name, device)
+        self._tokens: list[Token[Backend | None]] = []
+        self._entered = 0
+        self._choose()
+
+    def _choose(self) -> None:
         self.backend.activate()
-        self._token: Token[Backend | None] | None = _current.set(self.backend)
+        self._tokens.append(_current.set(self.backend))
 
     def __enter__(self) -> Backend:
+        if self._entered or not self._tokens or _current.get() is not self.backend:
+            self._choose()  # not the first block, or in another thread than the call
+        self._entered += 1
         return self.backend
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._token is not None:
-            _current.reset(self._token)
-            self._token = None
-            former = _current.get()
-            if former is not None:
-                former.activate()
+        self._entered -= 1
+        _current.reset(self._tokens.pop())
+        former = _current.get()
+        if former is not None:
+            former.activate()
 
     def __repr__(self) -> str:
         return repr(self.backend)

@@ -2,7 +2,6 @@
 
 import argparse
 import io
-import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -10,6 +9,7 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from ..backends import BackendUnavailable
+from .streams import open_streams, silence
 
 __all__ = ["main"]
 
@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     >>> main(["train", "digits", "--epochs", "0"])
     2
     """
+    open_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal of another alphabet is no reason to fail
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return status
     except BrokenPipeError:
         # The reader of our output has gone, as `head` does: nothing is wrong, and nobody is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence(sys.stdout)
         return 0
     except KeyboardInterrupt:
         return _refuse("interrupted; nothing was written", 130)
@@ -72,7 +73,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _refuse(message: str, status: int = 2) -> int:
-    print("pullback:", " ".join(message.split()), file=sys.stderr)
+    try:
+        print("pullback:", " ".join(message.split()), file=sys.stderr)
+    except OSError:
+        silence(sys.stderr)
     return status
 
 

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import io
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -38,11 +39,13 @@ def run(arguments: argparse.Namespace) -> int:
             sys.stdout.reconfigure(encoding="utf-8")
         _write(sys.stdout, header, rows)
     else:
-        out = Path(arguments.out)
+        out = Path(os.path.expanduser(arguments.out))
         if out.is_dir():
             raise ValueError(f"{out} is a folder; name a file with --out")
-        if out.exists() and out.samefile(arguments.data):
+        if out.is_file() and out.samefile(arguments.data):
             raise ValueError(f"{out} holds the data themselves; name another file with --out")
+        if Path(os.path.realpath(arguments.folder)) in Path(os.path.realpath(out)).parents:
+            raise ValueError(f"{out} lies in the run's own folder; name a file elsewhere with --out")
         with written_aside(out) as aside, aside.open("w", encoding="utf-8", newline="") as file:
             _write(file, header, rows)
     for note in notes:

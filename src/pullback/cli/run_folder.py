@@ -103,8 +103,8 @@ def new_run(folder: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    """Write plain data, readable by people too."""
-    path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Write plain data, readable by people too. Raises ValueError for NaN and infinity, which JSON lacks."""
+    path.write_text(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def write_network(folder: Path, network: Module, architecture: Architecture, encoder: Encoder) -> None:

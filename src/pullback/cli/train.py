@@ -1,9 +1,13 @@
 """`pullback train`: from a table to a tested network in a folder of its own."""
 
 import argparse
+import math
+import os
 import shlex
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,14 +23,20 @@ from .fit import fit
 from .job import Job, data_name, prepare
 from .notes import noted
 from .run_folder import check_place, free_folder, new_run, write_json, write_network
+from .streams import lasting_streams
 
 __all__ = ["run"]
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, test and write a run; 130 when training was interrupted and what was learnt is written."""
+    with lasting_streams():  # a terminal or a reader that goes away is no reason to lose the run
+        return _run(arguments)
+
+
+def _run(arguments: argparse.Namespace) -> int:
     name = data_name(arguments.data)
-    folder = Path(arguments.out) if arguments.out else free_folder(name)
+    folder = Path(os.path.expanduser(arguments.out)) if arguments.out else free_folder(name)
     check_place(folder)
     with chosen_backend(arguments) as (backend, device):
         with noted() as notes:
@@ -76,18 +86,28 @@ def _write(folder: Path, job: Job, result: Restarts[Trainer], outputs: Array, su
     write_json(folder / "summary.json", summary)
     written = ["weights.safetensors", "model.json", "history.csv", "summary.json"]
     if find_spec("matplotlib") is not None:
+        pictures: dict[str, Callable[[Path], None]] = {}
         if len(history):
-            plot_curves(history, folder / "curves.png")
-            written.append("curves.png")
+            pictures["curves.png"] = partial(plot_curves, history)
         if classes is not None:
             matrix = confusion_matrix(outputs, job.part("test")[1], classes=len(classes))
-            plot_confusion(matrix, classes, folder / "confusion.png")
-            written.append("confusion.png")
+            pictures["confusion.png"] = partial(plot_confusion, matrix, classes)
         else:
             predicted, true = (target.mean + target.std * y for y in (outputs, job.part("test")[1]))
-            plot_predictions(predicted, true, target.name, folder / "predictions.png")
-            written.append("predictions.png")
+            pictures["predictions.png"] = partial(plot_predictions, predicted, true, target.name)
+        written += [name for name, draw in pictures.items() if _drawn(draw, folder / name)]
     return written
+
+
+def _drawn(draw: Callable[[Path], None], path: Path) -> bool:
+    """Whether a picture could be drawn; a note says why not, and the rest of the run is written."""
+    try:
+        draw(path)
+    except Exception as error:  # whatever it is, the weights must not be lost with the picture
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        print(f"note     {path.name} could not be drawn ({reason})", file=sys.stderr)
+        return False
+    return True
 
 
 def _summary(job: Job, result: Restarts[Trainer], measured: dict[str, Any]) -> dict[str, Any]:
@@ -95,7 +115,7 @@ def _summary(job: Job, result: Restarts[Trainer], measured: dict[str, Any]) -> d
     restarts = [
         {
             "seed": attempt.seed,
-            history.monitor: attempt.value,
+            history.monitor: _or_null(attempt.value),
             "epoch": attempt.epoch,
             "diverged": attempt.diverged and str(attempt.diverged),
         }
@@ -105,7 +125,7 @@ def _summary(job: Job, result: Restarts[Trainer], measured: dict[str, Any]) -> d
         "dataset": job.name,
         "task": target.task,
         "target": target.name,
-        **measured,
+        **{name: _or_null(value) for name, value in measured.items()},
         "parameters": job.architecture.parameter_count,
         "epochs": len(history),
         "best_epoch": history.best_epoch,
@@ -120,6 +140,11 @@ def _summary(job: Job, result: Restarts[Trainer], measured: dict[str, Any]) -> d
         "restarts": restarts,
         "pullback": __version__,
     }
+
+
+def _or_null(value: Any) -> Any:
+    """The value, or None for NaN and infinity, which JSON cannot say."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _conclusion(job: Job, result: Restarts[Trainer], measured: dict[str, float], seconds: float) -> str:

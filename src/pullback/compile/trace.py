@@ -36,8 +36,11 @@ class _Recorder:
         arguments, named = (substitute(x, _value) for x in (given, list(options.items())))
         y = function(*arguments, **{str(k): v for k, v in named})
         parts = list(y) if isinstance(y, (tuple, list)) else [y]
-        if not parts or not all(hasattr(part, "shape") for part in parts):
-            return y  # a fact, not an array: the trace is of arrays
+        arrays = bool(parts) and all(hasattr(part, "shape") for part in parts)
+        if not arrays and not (
+            isinstance(y, (bool, int, float, complex)) and _any_traced((given, list(options.items())))
+        ):
+            return y  # a fact, such as whether a data type is floating: no value of the program
         results = tuple(self.variable(part) for part in parts)
         written, shown = (substitute(x, _variable) for x in (given, list(options.items())))
         self.instructions.append(Instruction(results, name, function, written, {str(k): v for k, v in shown}))
@@ -50,6 +53,12 @@ _recorder: ContextVar[_Recorder] = ContextVar("pullback_recorder")
 
 def _value(x: Any) -> Any:
     return x.value if isinstance(x, TracedArray) else x
+
+
+def _any_traced(tree: Any) -> bool:
+    found: list[bool] = []
+    substitute(tree, lambda x: found.append(isinstance(x, TracedArray)))
+    return any(found)
 
 
 def _variable(x: Any) -> Any:
@@ -184,6 +193,11 @@ class _TraceBackend(Backend):
 
     def implementation(self, function: Function, /) -> Callable[..., Any]:
         """A kernel below is written down as one call; the function's own lines by the calls they make."""
+        if function.name == "random_bits":
+            raise TypeError(
+                "random numbers are not traced yet, as every replay would draw the same; "
+                "draw them outside and pass them in"
+            )
         if function.name not in self.below.kernels:
             return super().implementation(function)
         kernel = self.below.implementation(function)

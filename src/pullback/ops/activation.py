@@ -13,7 +13,7 @@ _SMOOTH = [example(normal(3, 4)), example(normal())]
 _KINKED = normal(3, 4, away_from_zero=0.1)
 
 
-@op(examples=[example(_KINKED)])
+@op(examples=[example(_KINKED), example(normal(away_from_zero=0.1))])
 def relu(xp: Namespace, x: Array, /) -> Array:
     """x where it is positive, else 0."""
     return xp.maximum(x, 0)
@@ -22,7 +22,7 @@ def relu(xp: Namespace, x: Array, /) -> Array:
 relu.vjp("x")(lambda xp, g, y: g * xp.astype(y > 0, g.dtype))
 
 
-@op(examples=[example(_KINKED), example(_KINKED, negative_slope=0.3)])
+@op(examples=[example(_KINKED), example(_KINKED, negative_slope=0.3), example(normal(away_from_zero=0.1))])
 def leaky_relu(xp: Namespace, x: Array, /, *, negative_slope: float = 0.01) -> Array:
     """x where it is positive, else `negative_slope` times x (Maas, Hannun and Ng, 2013)."""
     return xp.where(x > 0, x, x * negative_slope)
@@ -33,7 +33,7 @@ def _(xp: Namespace, g: Array, x: Array, *, negative_slope: float) -> Array:
     return xp.where(x > 0, g, g * negative_slope)
 
 
-@op(examples=[example(_KINKED), example(_KINKED, alpha=0.5)])
+@op(examples=[example(_KINKED), example(_KINKED, alpha=0.5), example(normal(away_from_zero=0.1))])
 def elu(xp: Namespace, x: Array, /, *, alpha: float = 1.0) -> Array:
     """x where it is positive, else alpha * (exp(x) - 1) (Clevert, Unterthiner and Hochreiter, 2016)."""
     return xp.where(x > 0, x, alpha * xp.expm1(xp.minimum(x, 0)))
@@ -66,7 +66,7 @@ def _(xp: Namespace, g: Array, x: Array) -> Array:
     return g * s * (1 + x * (1 - s))
 
 
-@op(examples=[example(normal(3, 4)), example(normal(3, 4), approximate="tanh")])
+@op(examples=[example(normal(3, 4)), example(normal(3, 4), approximate="tanh"), example(normal())])
 def gelu(xp: Namespace, x: Array, /, *, approximate: str = "none") -> Array:
     """x times the normal distribution's probability below x (Hendrycks and Gimpel, 2016).
 
@@ -89,7 +89,7 @@ def _(xp: Namespace, g: Array, x: Array, *, approximate: str) -> Array:
     return g * (0.5 * (1 + erf(x * sqrt(0.5))) + x * density)
 
 
-@op(examples=[example(normal(3, 4)), example(normal(3, 4), beta=2.0, threshold=1.0)])
+@op(examples=[example(normal(3, 4)), example(normal(3, 4), beta=2.0, threshold=1.0), example(normal())])
 def softplus(xp: Namespace, x: Array, /, *, beta: float = 1.0, threshold: float = 20.0) -> Array:
     """log(1 + exp(beta * x)) / beta: a smooth relu. x itself where beta * x is above the threshold."""
     z = beta * x

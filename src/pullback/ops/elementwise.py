@@ -100,7 +100,7 @@ def negative(xp: Namespace, x: Array, /) -> Array:
 negative.vjp("x")(lambda xp, g: -g)
 
 
-@op(examples=[example(normal(3, 4))])
+@op(examples=[example(normal(3, 4)), example(normal())])
 def positive(xp: Namespace, x: Array, /) -> Array:
     """+x."""
     return xp.positive(x)
@@ -127,7 +127,7 @@ def exp(xp: Namespace, x: Array, /) -> Array:
 exp.vjp("x")(lambda xp, g, y: g * y)
 
 
-@op(examples=[example(normal(3, 4))])
+@op(examples=[example(normal(3, 4)), example(normal())])
 def expm1(xp: Namespace, x: Array, /) -> Array:
     """e to the power x, less 1; accurate near 0."""
     return xp.expm1(x)
@@ -136,7 +136,7 @@ def expm1(xp: Namespace, x: Array, /) -> Array:
 expm1.vjp("x")(lambda xp, g, y: g * (y + 1))
 
 
-@op(examples=[example(uniform(3, 4, low=0.5, high=2))])
+@op(examples=[example(uniform(3, 4, low=0.5, high=2)), example(uniform(low=0.5, high=2))])
 def log(xp: Namespace, x: Array, /) -> Array:
     """Natural logarithm."""
     return xp.log(x)
@@ -154,7 +154,7 @@ def log1p(xp: Namespace, x: Array, /) -> Array:
 log1p.vjp("x")(lambda xp, g, x: g / (1 + x))
 
 
-@op(examples=[example(uniform(3, 4, low=0.5, high=2))])
+@op(examples=[example(uniform(3, 4, low=0.5, high=2)), example(uniform(low=0.5, high=2))])
 def sqrt(xp: Namespace, x: Array, /) -> Array:
     """Square root."""
     return xp.sqrt(x)
@@ -163,7 +163,7 @@ def sqrt(xp: Namespace, x: Array, /) -> Array:
 sqrt.vjp("x")(lambda xp, g, y: g * 0.5 / y)
 
 
-@op(examples=[example(normal(3, 4))])
+@op(examples=[example(normal(3, 4)), example(normal())])
 def square(xp: Namespace, x: Array, /) -> Array:
     """x squared."""
     return xp.square(x)
@@ -172,7 +172,7 @@ def square(xp: Namespace, x: Array, /) -> Array:
 square.vjp("x")(lambda xp, g, x: g * 2 * x)
 
 
-@op(examples=[example(uniform(3, 4, low=0.5, high=2))])
+@op(examples=[example(uniform(3, 4, low=0.5, high=2)), example(uniform(low=0.5, high=2))])
 def reciprocal(xp: Namespace, x: Array, /) -> Array:
     """1 / x."""
     return xp.reciprocal(x)
@@ -181,7 +181,7 @@ def reciprocal(xp: Namespace, x: Array, /) -> Array:
 reciprocal.vjp("x")(lambda xp, g, y: -g * y * y)
 
 
-@op(examples=[example(normal(3, 4))])
+@op(examples=[example(normal(3, 4)), example(normal())])
 def sin(xp: Namespace, x: Array, /) -> Array:
     """Sine of an angle in radians."""
     return xp.sin(x)
@@ -190,7 +190,7 @@ def sin(xp: Namespace, x: Array, /) -> Array:
 sin.vjp("x")(lambda xp, g, x: g * xp.cos(x))
 
 
-@op(examples=[example(normal(3, 4))])
+@op(examples=[example(normal(3, 4)), example(normal())])
 def cos(xp: Namespace, x: Array, /) -> Array:
     """Cosine of an angle in radians."""
     return xp.cos(x)
@@ -208,7 +208,7 @@ def tan(xp: Namespace, x: Array, /) -> Array:
 tan.vjp("x")(lambda xp, g, y: g * (1 + y * y))
 
 
-@op(examples=[example(normal(3, 4))])
+@op(examples=[example(normal(3, 4)), example(normal())])
 def tanh(xp: Namespace, x: Array, /) -> Array:
     """Hyperbolic tangent."""
     return xp.tanh(x)

@@ -1,11 +1,13 @@
 """The standard's indexing functions, and their transposes: what reading takes apart, writing puts together."""
 
+from operator import index
 from typing import Any
 
 from ..autodiff.examples import example, integers, normal, values
 from ..autodiff.op import op
 from ..autodiff.tensor import Tensor
-from ..backends import Array, Namespace, find_backend_of
+from ..backends import Array, Namespace, backend_of, dtype_name, find_backend_of
+from .manipulation import reshape
 
 __all__ = ["embed", "getitem", "one_hot", "scatter_add", "take"]
 
@@ -43,15 +45,44 @@ def _(xp: Namespace, g: Array, *, key: Any) -> Array:
 
 
 def getitem(x: Array, key: Any, /) -> Array:
-    """`x[key]`: integers, slices, `...`, None, or one array of integers along the first axis."""
+    """`x[key]`: integers, slices, `...` and None, alone or in a tuple; or integers in an array, along the first axis.
+
+    Raises TypeError for masks and for arrays among other keys, with what to call instead.
+    """
+    if isinstance(key, list):
+        array = x.array if isinstance(x, Tensor) else x
+        key = backend_of(array).asarray(key, device=backend_of(array).device_of(array))
     if isinstance(key, Tensor) or find_backend_of(key) is not None:
-        if "bool" in str(key.dtype):
-            raise TypeError("a mask gives a shape that depends on the data; use pb.where(mask, x, 0) instead")
-        return take(x, key, axis=0) if key.ndim == 1 else getitem(x, int(key))
-    whole = key if isinstance(key, tuple) else (key,)
+        _check_integers(key)
+        if not key.shape:
+            return getitem(x, int(key))
+        rows = key if len(key.shape) == 1 else reshape(key, (-1,))
+        return reshape(take(x, rows, axis=0), (*key.shape, *x.shape[1:]))
+    whole = tuple(_plain_key(k) for k in (key if isinstance(key, tuple) else (key,)))
     if not any(k is ... for k in whole):
         whole = (*whole, ...)  # the standard wants the axes that are left out said
     return _slice(x, key=whole)
+
+
+def _plain_key(k: Any) -> Any:
+    if k is None or k is ... or isinstance(k, slice):
+        return k
+    if isinstance(k, Tensor) or find_backend_of(k) is not None:
+        _check_integers(k)
+    if hasattr(k, "__index__") and not isinstance(k, bool) and not getattr(k, "shape", ()):
+        return index(k)
+    raise TypeError(
+        f"an index holds integers, slices, ... and None; got {type(k).__name__}. "
+        "For several places along an axis: pb.take(x, indices, axis=...)"
+    )
+
+
+def _check_integers(indices: Any) -> None:
+    if "int" not in dtype_name(indices.dtype):
+        raise TypeError(
+            f"an index is of integers, this one of {dtype_name(indices.dtype)}; a mask gives a shape that depends "
+            "on the data: use pb.where(mask, x, 0) instead"
+        )
 
 
 @op(examples=[example(normal(4, 3), _REPEATED, axis=0), example(normal(2, 3), _REPEATED, axis=-1)])

@@ -1,11 +1,11 @@
 """Loss functions: how far predictions are from targets, as one number or one for each sample."""
 
-from math import prod
+from math import nan, prod
 from typing import Literal, TypeAlias
 
 from ..autodiff.examples import example, integers, normal, probabilities, uniform, values
 from ..autodiff.op import op
-from ..backends import Array, Namespace
+from ..backends import Array, Namespace, dtype_name
 from .activation import log_softmax, sigmoid, softmax
 from .indexing import one_hot
 
@@ -107,6 +107,8 @@ def binary_cross_entropy(
     Logarithms are held above -100, so a confident mistake costs 100 and not infinity.
     """
     _check_same_shape("binary_cross_entropy", input, target)
+    if bool(xp.any(xp.logical_or(input < 0, input > 1))):
+        raise ValueError("binary_cross_entropy takes probabilities, in [0, 1]; for logits: ..._with_logits")
     losses = _surprise(xp, input, target)
     return _reduce(xp, losses if weight is None else losses * weight, reduction)
 
@@ -228,12 +230,15 @@ def cross_entropy(
 
     Computed as logsumexp(logits) - logits[target], so it never overflows.
     """
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"label_smoothing is a share between 0 and 1; got {label_smoothing!r}")
     if tuple(target.shape) != tuple(logits.shape):
         _check_classes(xp, logits, target, ignore_index)
+    _check_weight(logits, weight)
     share, total = _shares(xp, logits, target, weight, ignore_index, label_smoothing)
     surprise = -xp.where(share == 0, xp.zeros_like(share), log_softmax(logits))  # a class of no share may be impossible
     losses = xp.sum(share * surprise, axis=-1)
-    return xp.sum(losses) / total if reduction == "mean" else _reduce(xp, losses, reduction)
+    return _mean(xp, xp.sum(losses), total) if reduction == "mean" else _reduce(xp, losses, reduction)
 
 
 @cross_entropy.vjp("logits")
@@ -249,7 +254,7 @@ def _(
     reduction: Reduction,
 ) -> Array:
     share, total = _shares(xp, logits, target, weight, ignore_index, label_smoothing)
-    g = g / total if reduction == "mean" else g if reduction == "sum" else xp.expand_dims(g, axis=-1)
+    g = g / _divisor(xp, total) if reduction == "mean" else g if reduction == "sum" else xp.expand_dims(g, axis=-1)
     return g * (softmax(logits) * xp.sum(share, axis=-1, keepdims=True) - share)
 
 
@@ -265,7 +270,7 @@ def _(
     reduction: Reduction,
 ) -> Array:
     _, total = _shares(xp, logits, target, weight, -100, 0.0)
-    g = g / total if reduction == "mean" else g if reduction == "sum" else xp.expand_dims(g, axis=-1)
+    g = g / _divisor(xp, total) if reduction == "mean" else g if reduction == "sum" else xp.expand_dims(g, axis=-1)
     slope = -(1 - label_smoothing) * log_softmax(logits)
     return g * (slope if weight is None else slope * weight)
 
@@ -299,12 +304,32 @@ def _one_hot(xp: Namespace, logits: Array, target: Array, ignore_index: int) -> 
     return xp.astype(one_hot(target, classes=logits.shape[-1]), logits.dtype) * kept, kept
 
 
+def _divisor(xp: Namespace, total: Array | float) -> Array | float:
+    """What "mean" divides by; 1 where nothing counts, so that the gradients are 0."""
+    return total if type(total) is float else xp.where(total == 0, xp.ones_like(total), total)
+
+
+def _mean(xp: Namespace, losses: Array, total: Array | float) -> Array:
+    """The sum of the losses over what they count; NaN where nothing counts."""
+    mean = losses / _divisor(xp, total)
+    return mean if type(total) is float else xp.where(total == 0, xp.full_like(mean, nan), mean)
+
+
+def _check_weight(logits: Array, weight: Array | None) -> None:
+    if weight is not None and tuple(weight.shape) != tuple(logits.shape[-1:]):
+        raise ValueError(
+            f"weight has one number for each of {logits.shape[-1]} classes; got shape {tuple(weight.shape)}"
+        )
+
+
 def _check_classes(xp: Namespace, logits: Array, target: Array, ignore_index: int) -> None:
     if tuple(target.shape) != tuple(logits.shape[:-1]):
         raise ValueError(
             f"for logits of shape {tuple(logits.shape)}, classes have shape {tuple(logits.shape[:-1])}; "
             f"got {tuple(target.shape)}"
         )
+    if "int" not in dtype_name(target.dtype):
+        raise TypeError(f"classes are integers; got {dtype_name(target.dtype)}. Cast them: target.astype('int64')")
     outside = xp.logical_or(target < 0, target >= logits.shape[-1])
     if bool(xp.any(xp.logical_and(outside, target != ignore_index))):
         raise ValueError(f"found a class outside [0, {logits.shape[-1]}) that is not ignore_index={ignore_index}")
@@ -332,10 +357,11 @@ def nll_loss(
     weight, ignore_index, reduction and what is raised: as for `cross_entropy`.
     """
     _check_classes(xp, input, target, ignore_index)
+    _check_weight(input, weight)
     hot, _ = _one_hot(xp, input, target, ignore_index)
     share = hot if weight is None else hot * weight
     losses = -xp.sum(xp.where(share == 0, xp.zeros_like(share), share * input), axis=-1)
-    return xp.sum(losses) / xp.sum(share) if reduction == "mean" else _reduce(xp, losses, reduction)
+    return _mean(xp, xp.sum(losses), xp.sum(share)) if reduction == "mean" else _reduce(xp, losses, reduction)
 
 
 @nll_loss.vjp("input")
@@ -351,5 +377,11 @@ def _(
 ) -> Array:
     hot, _ = _one_hot(xp, input, target, ignore_index)
     share = hot if weight is None else hot * weight
-    g = g / xp.sum(share) if reduction == "mean" else g if reduction == "sum" else xp.expand_dims(g, axis=-1)
+    g = (
+        g / _divisor(xp, xp.sum(share))
+        if reduction == "mean"
+        else g
+        if reduction == "sum"
+        else xp.expand_dims(g, axis=-1)
+    )
     return -g * share

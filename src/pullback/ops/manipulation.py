@@ -100,7 +100,13 @@ def concat(arrays: Sequence[Array], /, *, axis: int | None = 0) -> Array:
     return _concat(*arrays, axis=axis)
 
 
-@op(examples=[example(normal(2, 3), normal(2, 3)), example(normal(2), normal(2), normal(2), axis=-1)])
+@op(
+    examples=[
+        example(normal(2, 3), normal(2, 3)),
+        example(normal(2), normal(2), normal(2), axis=-1),
+        example(normal(), normal()),
+    ]
+)
 def _stack(xp: Namespace, *arrays: Array, axis: int = 0) -> Array:
     return xp.stack(list(arrays), axis=axis)
 
@@ -115,7 +121,7 @@ def stack(arrays: Sequence[Array], /, *, axis: int = 0) -> Array:
     return _stack(*arrays, axis=axis)
 
 
-@op(examples=[example(normal(3, 2)), example(normal(3, 2), axis=-1)])
+@op(examples=[example(normal(3, 2)), example(normal(3, 2), axis=-1), example(normal(3))])
 def unstack(xp: Namespace, x: Array, /, *, axis: int = 0) -> tuple[Array, ...]:
     """The parts of an array along an axis, without that axis."""
     return tuple(xp.unstack(x, axis=axis))

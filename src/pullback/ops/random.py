@@ -15,7 +15,7 @@ from ..autodiff.examples import example
 from ..autodiff.examples import normal as _normal_values
 from ..autodiff.op import Op, op
 from ..autodiff.tensor import Tensor
-from ..backends import Array, Namespace
+from ..backends import Array, Namespace, dtype_name
 from ..backends.host import host
 from .creation import empty
 
@@ -28,6 +28,8 @@ _WORD = 1 << 64
 _MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
 _WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
 _LOW = 0xFFFFFFFF
+_DIGITS = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
+"""How many binary digits a value of each type holds: with more, rounding would reach 1."""
 
 
 class Generator:
@@ -154,7 +156,7 @@ def _shift(xp: Namespace, x: Array, places: int) -> Array:
 def random_uniform(xp: Namespace, like: Array, /, *, seed: int, offset: int, shape: tuple[int, ...]) -> Array:
     """Uniform values in [0, 1), in the dtype of `like`, where it lives; one word of bits each."""
     bits = random_bits(like, seed=seed, offset=offset, size=prod(shape))
-    digits = 53 if like.dtype == xp.float64 else 24
+    digits = _DIGITS.get(dtype_name(like.dtype), 24)
     values = xp.astype(_shift(xp, bits, 64 - digits), xp.float64) * 2.0**-digits
     return xp.reshape(xp.astype(values, like.dtype), shape)
 

@@ -28,7 +28,7 @@ def _polynomial(coefficients: tuple[float, ...], x: Array) -> Array:
     return reduce(lambda total, c: total * x + c, coefficients[1:], x * 0 + coefficients[0])
 
 
-@op(examples=[example(normal(3, 4)), example(values([-7.0, -1.5, 0.0, 0.999, 1.001, 5.9, 6.1]))])
+@op(examples=[example(normal(3, 4)), example(normal()), example(values([-7.0, -1.5, 0.0, 0.999, 1.001, 5.9, 6.1]))])
 def erf(xp: Namespace, x: Array, /) -> Array:
     """The error function: the integral of exp(-t * t) from 0 to x, times 2 / sqrt(pi)."""
     size = xp.clip(xp.abs(x), 0, 6.0)

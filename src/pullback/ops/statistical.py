@@ -23,13 +23,13 @@ def _keep(xp: Namespace, g: Array, shape: tuple[int, ...], axis: Axis, keepdims:
     """A reduction's gradient with the reduced axes put back, of length 1."""
     if keepdims or not shape:
         return g
-    axes = range(len(shape)) if axis is None else (axis,) if isinstance(axis, int) else axis
+    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     reduced = {a % len(shape) for a in axes}
     return xp.reshape(g, tuple(1 if i in reduced else n for i, n in enumerate(shape)))
 
 
 def _count(shape: tuple[int, ...], axis: Axis) -> int:
-    axes = range(len(shape)) if axis is None else (axis,) if isinstance(axis, int) else axis
+    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     count = 1
     for a in axes:
         count *= shape[a]

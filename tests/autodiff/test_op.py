@@ -1,0 +1,83 @@
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pullback as pb
+
+
+@pytest.fixture
+def scratch() -> Iterator[Any]:
+    """The decorator, for ops that are forgotten afterwards."""
+    registry = pb.autodiff.registry
+    before = dict(registry)
+    yield pb.op
+    registry.clear()
+    registry.update(before)
+
+
+@pytest.fixture
+def product(scratch: Any) -> Any:
+    @scratch
+    def scratch_product(xp: Any, x: Any, w: Any, scale: Any = None, /, *, power: int = 1) -> Any:
+        y = (x * w) ** power
+        return y if scale is None else y * scale
+
+    return scratch_product
+
+
+def test_optional_inputs_may_be_given_by_name(product: Any) -> None:
+    assert product(np.ones(2), np.ones(2), scale=np.full(2, 3.0)).tolist() == [3.0, 3.0]
+    assert pb.linear(np.ones((1, 2)), np.ones((3, 2)), bias=np.ones(3)).tolist() == [[3.0] * 3]
+    with pytest.raises(TypeError, match="scratch_product"):
+        product(np.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rule", "message"),
+    [
+        (("x",), lambda xp, x: x, r"starts with \(xp, g"),
+        (("z",), lambda xp, g: g, "has the inputs x, w, scale; got z"),
+        (("x",), lambda xp, g, *, pwer: g, "takes its metadata .power.; got pwer"),
+    ],
+)
+def test_a_vjp_that_does_not_fit_is_refused_at_once(product: Any, arguments: Any, rule: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        product.vjp(*arguments)(rule)
+
+
+def test_a_second_vjp_for_one_input_is_refused(product: Any) -> None:
+    product.vjp("x")(lambda xp, g, w: g * w)
+    with pytest.raises(ValueError, match="has a vjp for x already"):
+        product.vjp("w", "x")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rule", "message"),
+    [
+        (("x",), lambda xp, g: None, "gave NoneType; a vjp gives an array"),
+        (("x", "w"), lambda xp, g: g, "gave one gradient; it is for 2 inputs"),
+        (("x", "w"), lambda xp, g: (g, g, g), "gave 3 gradients for 2 inputs"),
+        (("x",), lambda xp, g: g[:1, None] * xp.ones((1, 5)), "gave a gradient of shape"),
+        (("x",), lambda xp, g, nothing: g, "names 'nothing', which is no input"),
+    ],
+)
+def test_a_vjp_that_gives_what_it_should_not_is_named(product: Any, arguments: Any, rule: Any, message: str) -> None:
+    product.vjp(*arguments)(rule)
+    x, w = (pb.ones(3, dtype="float64").requires_grad_(name in arguments) for name in ("x", "w"))
+    with pytest.raises((TypeError, ValueError), match=message):
+        product(x, w).sum().backward()
+
+
+def test_several_outputs_of_no_axes_have_gradients(scratch: Any) -> None:
+    @scratch
+    def scratch_extremes(xp: Any, x: Any, /) -> Any:
+        return xp.min(x), xp.max(x), xp.argmax(x)
+
+    scratch_extremes.vjp("x")(lambda xp, g, x: g[0] * (x == xp.min(x)) + g[1] * (x == xp.max(x)))
+    x = pb.tensor([3.0, 1.0, 2.0], requires_grad=True)
+    low, high, place = scratch_extremes(x)
+    assert not place.requires_grad
+    (2.0 * low + 5.0 * high).backward()
+    assert x.grad.tolist() == [5.0, 2.0, 0.0]
