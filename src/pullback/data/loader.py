@@ -1,6 +1,7 @@
 """DataLoader: a data set in batches, on the device that trains."""
 
 from collections.abc import Callable, Iterator, Mapping
+from numbers import Integral
 from typing import Any
 
 from ..autodiff.tensor import Tensor
@@ -55,7 +56,7 @@ class DataLoader:
         self.plan = BatchPlan(len(self.dataset), batch_size, drop_last=drop_last)
         self.shuffle = shuffle
         self.device = device
-        if prefetch is not None and (not isinstance(prefetch, int) or prefetch < 0):
+        if prefetch is not None and (not isinstance(prefetch, Integral) or isinstance(prefetch, bool) or prefetch < 0):
             raise ValueError(f"prefetch is a whole number, not negative, or None; got {prefetch!r}")
         self.prefetch = prefetch
         self.generator = Generator(_draw_seed() if seed is None and shuffle else seed or 0)

@@ -31,7 +31,8 @@ class Standardizer:
         """Learn the mean and scale of each column.
 
         X: (n, ...) host array or nested lists, n at least 1; everything behind the first axis is a column.
-        Raises ValueError, naming the place, where a value is NaN or infinite.
+        Raises ValueError, naming the place, where a value is NaN or infinite, and for values whose squares
+        float64 cannot hold.
         """
         X = _on_host(X)
         if len(X.shape) == 0 or X.shape[0] == 0:
@@ -40,8 +41,14 @@ class Standardizer:
         if len(wrong):
             place = ", ".join(map(str, wrong[0]))
             raise ValueError(f"X[{place}] is {X[tuple(wrong[0])]}; fill or leave out such samples first")
-        self.mean = X.mean(axis=0, dtype=host.float64)
-        deviation = X.std(axis=0, dtype=host.float64)
+        with host.errstate(over="ignore", invalid="ignore"):
+            mean = X.mean(axis=0, dtype=host.float64)
+            deviation = X.std(axis=0, dtype=host.float64)
+        huge = host.argwhere(~host.isfinite(mean + deviation))
+        if len(huge):
+            place = "".join(f", {i}" for i in huge[0])
+            raise ValueError(f"the values of X[:{place}] are too large to be standardized; rescale them first")
+        self.mean = mean
         # Rounding gives a constant column a tiny deviation, so constancy is asked of the values.
         constant = (X.max(axis=0) == X.min(axis=0)) | (deviation == 0)
         self.scale = host.where(constant, 1.0, deviation)

@@ -33,6 +33,8 @@ class Diverged(ArithmeticError):
             advice = "there was no good loss before it. Look for NaN or infinity in the data and at the start"
         else:
             advice = f"the last good loss was {last_loss:.6g}. Try a smaller learning rate"
+            if "nan" in reason:
+                advice += ", and look for NaN or infinity in the data"
         super().__init__(f"training diverged at iteration {iteration}, learning rate {rate:g}: {reason}; {advice}.")
         self.reason = reason
         self.iteration = iteration

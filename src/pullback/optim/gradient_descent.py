@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from math import inf, isfinite, nan, prod
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 from ..autodiff.tensor import Tensor
@@ -212,12 +212,18 @@ def _normal_like(theta: Array, generator: Generator) -> Array:
 
 
 def _check_settings(alpha: float, num_iters: int, restarts: int | None) -> None:
+    if not isinstance(alpha, Real) or isinstance(alpha, bool):
+        raise TypeError(f"alpha, the learning rate, is a Python number, not {type(alpha).__name__}: give float(alpha)")
     if not (isfinite(alpha) and alpha > 0):
         raise ValueError(f"alpha, the learning rate, is a positive number; got {alpha!r}")
-    if not isinstance(num_iters, Integral) or num_iters < 0:
+    if not _is_whole(num_iters) or num_iters < 0:
         raise ValueError(f"num_iters is a whole number, not negative; got {num_iters!r}")
-    if restarts is not None and (not isinstance(restarts, Integral) or restarts < 1):
+    if restarts is not None and (not _is_whole(restarts) or restarts < 1):
         raise ValueError(f"restarts is a whole number of at least 1, or None; got {restarts!r}")
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def _as_arrays(X: Any, y: Any, theta: Any) -> tuple[Array, Array, Array]:
@@ -226,6 +232,11 @@ def _as_arrays(X: Any, y: Any, theta: Any) -> tuple[Array, Array, Array]:
     arrays = [value for value in given if find_backend_of(value) is not None]
     owner = common_backend("gradient_descent", arrays) or backend()
     xp, device = owner.namespace, owner.device_of(arrays[0]) if arrays else None
+    for name, value in zip(("X", "y", "theta"), given, strict=True):
+        if find_backend_of(value) is not None and xp.isdtype(value.dtype, "complex floating"):
+            raise TypeError(
+                f"{name} is complex ({value.dtype}); gradient_descent fits real numbers: take its real part"
+            )
     floating = [a.dtype for a in arrays if xp.isdtype(a.dtype, "real floating")]
     dtype = xp.result_type(*floating) if floating else xp.float64
     X, y, theta = (

@@ -1,6 +1,7 @@
 """Early stopping: an end to training that no longer helps."""
 
 from math import inf
+from numbers import Integral
 from typing import Literal, TypeAlias
 
 __all__ = ["EarlyStopping", "Mode", "improvement"]
@@ -43,7 +44,7 @@ class EarlyStopping:
         min_delta: float = 0.0,
         mode: Mode = "auto",
     ) -> None:
-        if patience is not None and (not isinstance(patience, int) or patience < 1):
+        if patience is not None and (not isinstance(patience, Integral) or isinstance(patience, bool) or patience < 1):
             raise ValueError(f"patience is a whole number of epochs, at least 1, or None; got {patience!r}")
         if not min_delta >= 0:
             raise ValueError(f"min_delta is not negative; got {min_delta!r}")

@@ -17,7 +17,7 @@ class Progress:
     def __init__(self, epochs: int, samples: int | None, shown: bool) -> None:
         self.epochs = epochs
         self._bar: Any = None
-        self._validation = ""
+        self._epoch = 1
         if shown:
             from tqdm import tqdm
 
@@ -28,27 +28,28 @@ class Progress:
                 unit_scale=True,
                 dynamic_ncols=True,
                 desc=f"epoch 1/{epochs}",
-                # A short bar, so that the figures fit beside it in a narrow terminal.
-                bar_format="{desc} {bar:12} {percentage:3.0f}%{postfix}, {rate_noinv_fmt}, {remaining} left"
+                # A short bar, and what matters most before it: a narrow terminal cuts off the end.
+                bar_format="{desc} {bar:6} {percentage:3.0f}%, {rate_noinv_fmt}, {remaining} left{postfix}"
                 if samples
                 else None,
             )
 
     def start(self, epoch: int) -> None:
         """Name the epoch that begins."""
-        if self._bar is not None:
-            self._bar.set_description(f"epoch {epoch}/{self.epochs}", refresh=False)
+        self._epoch = epoch
 
     def advance(self, samples: int, iteration: int, loss: float) -> None:
         """Show one more iteration."""
         if self._bar is not None:
-            self._bar.set_postfix_str(f"iteration {iteration}, loss {loss:.4f}{self._validation}", refresh=False)
+            description = f"epoch {self._epoch}/{self.epochs}, iteration {iteration}, loss {loss:.4f}"
+            self._bar.set_description_str(description, refresh=False)
             self._bar.update(samples)
 
     def finish(self, row: Row) -> None:
         """Show what the epoch that ends gave on the validation data."""
-        shown = [f", {name} {value:.4g}" for name, value in row.items() if name.startswith("val_")]
-        self._validation = "".join(shown)
+        if self._bar is not None:
+            shown = [f"{name} {value:.4g}" for name, value in row.items() if name.startswith("val_")]
+            self._bar.set_postfix_str(", ".join(shown), refresh=False)
 
     def __enter__(self) -> "Progress":
         return self

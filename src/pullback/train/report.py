@@ -1,5 +1,6 @@
 """Pictures of a training run. They need matplotlib, which the extra `viz` installs."""
 
+import warnings
 from collections.abc import Sequence
 from math import isfinite, log10
 from os import PathLike
@@ -18,8 +19,15 @@ _TRAIN, _VALIDATION, _RATE = "#0072B2", "#D55E00", "#009E73"
 _INK, _FAINT = "#222222", "#8A8A8A"
 _NAMES = {"loss": "Loss", "accuracy": "Accuracy", "r2": "Coefficient of determination"}
 _LABELS = {"loss": "loss, mean of the samples", "accuracy": "accuracy, share of the samples", "r2": "R²"}
-_STYLE = {
-    "font.family": "DejaVu Sans",
+# For names that DejaVu Sans has no letters for; those that are installed are asked in turn.
+_FALLBACK_FONTS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei",
+    "Droid Sans Fallback", "PingFang SC", "Hiragino Sans", "Apple SD Gothic Neo", "Microsoft YaHei", "Yu Gothic",
+    "Malgun Gothic", "SimHei", "Arial Unicode MS",
+)  # fmt: skip
+_LONGEST_NAME = 24
+_STYLE: dict[str, Any] = {
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
     "font.size": 10.5,
     "text.color": _INK,
     "axes.edgecolor": _FAINT,
@@ -54,7 +62,7 @@ def plot_curves(history: History, path: str | PathLike[str]) -> None:
     names = [name for name in history.columns if name not in own and not name.startswith("val_")]
     rates = [row["lr"] for row in history if "lr" in row]
     panels = len(names) + (len(set(rates)) > 1)
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(_style(matplotlib)):
         figure = matplotlib.figure.Figure(figsize=(5.0 * panels, 4.2), layout="constrained")
         axes = figure.subplots(1, panels, squeeze=False)[0]
         for ax, name in zip(axes, names, strict=False):
@@ -78,14 +86,14 @@ def plot_confusion(matrix: Any, classes: Sequence[Any] | None, path: str | PathL
     """
     matplotlib = _matplotlib()
     counts = host.asarray(matrix)
-    names = [str(name) for name in (range(len(counts)) if classes is None else classes)]
+    names = [_shortened(str(name)) for name in (range(len(counts)) if classes is None else classes)]
     if counts.ndim != 2 or counts.shape != (len(names), len(names)) or not names:
         raise ValueError(f"a confusion matrix of {len(names)} classes is square, of that side; got {counts.shape}")
     of_true = host.maximum(counts.sum(axis=1, keepdims=True), 1)
     shares, total = counts / of_true, int(counts.sum())
     right = int(host.trace(counts))
     side = min(max(0.52 * len(names), 3.4), 16.0)
-    with matplotlib.rc_context({**_STYLE, "axes.spines.left": False, "axes.spines.bottom": False}):
+    with matplotlib.rc_context({**_style(matplotlib), "axes.spines.left": False, "axes.spines.bottom": False}):
         figure = matplotlib.figure.Figure(figsize=(side + 2.2, side + 1.4), layout="constrained")
         ax = figure.subplots()
         # The root brings out small shares: they are the mistakes.
@@ -115,7 +123,8 @@ def plot_predictions(prediction: Any, target: Any, name: str, path: str | PathLi
     predicted, true = host.asarray(prediction), host.asarray(target)
     if predicted.shape != true.shape:
         raise ValueError(f"predictions of shape {predicted.shape} do not fit targets of shape {true.shape}")
-    with matplotlib.rc_context(_STYLE):
+    name = _shortened(name)
+    with matplotlib.rc_context(_style(matplotlib)):
         figure = matplotlib.figure.Figure(figsize=(5.4, 5.6), layout="constrained")
         ax = figure.subplots()
         ax.axline((float(true.mean()),) * 2, slope=1, color=_FAINT, linewidth=1.2, linestyle=(0, (4, 3)), zorder=1)
@@ -134,10 +143,20 @@ def _matplotlib() -> Any:
         import matplotlib
         import matplotlib.colors
         import matplotlib.figure
+        import matplotlib.font_manager
         import matplotlib.ticker
     except ImportError as error:
         raise ImportError("pictures need matplotlib, which is not installed: pip install 'pullback[viz]'") from error
     return matplotlib
+
+
+def _style(matplotlib: Any) -> dict[str, Any]:
+    installed = set(matplotlib.font_manager.fontManager.get_font_names())
+    return {**_STYLE, "font.family": ["DejaVu Sans", *(font for font in _FALLBACK_FONTS if font in installed)]}
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
 
 
 def _summary(history: History) -> str:
@@ -214,5 +233,6 @@ def _write_counts(ax: Any, counts: Any, shares: Any) -> None:
 def _save(figure: Any, path: str | PathLike[str]) -> None:
     kind = Path(path).suffix.lstrip(".") or "png"
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1, wspace=0.03)
-    with written_aside(path) as aside:
+    with written_aside(path) as aside, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # it is drawn as an empty box
         figure.savefig(aside, format=kind, dpi=160, facecolor="white")

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from inspect import Parameter as Argument
 from inspect import signature
-from math import nan
+from math import isfinite, nan
+from numbers import Integral
 from time import perf_counter
 from typing import Any, Literal
 
@@ -74,10 +75,15 @@ class Trainer:
             raise ValueError(f"schedule_every is 'epoch' or 'iteration'; got {schedule_every!r}")
         if clip_norm is not None and not clip_norm > 0:
             raise ValueError(f"clip_norm is a positive number or None; got {clip_norm!r}")
+        metrics = tuple(metrics)
+        names = [_metric_name(metric) for metric in metrics]
+        twice = next((name for name in ["loss", *names] if ["loss", *names].count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f"two measures are named {twice!r}; give one of the metrics another `name`")
         self.model = model
         self.loss = loss
         self.optimizer = optimizer
-        self.metrics = tuple(metrics)
+        self.metrics = metrics
         self.schedule = schedule
         self.schedule_takes_value = schedule is not None and _takes_value(schedule.step)
         self.schedule_every = schedule_every
@@ -91,14 +97,15 @@ class Trainer:
         """Train for some epochs, and return what was measured.
 
         train: a `DataLoader`; a tuple of arrays or an `ArrayDataset`, which is shuffled and cut into batches
-            of 32; or anything with a length that gives batches anew each time it is iterated over.
+            of 32; or anything with a length that gives batches anew each time it is iterated over, such as
+            a list of tuples of arrays.
         validation: the same, but in order; measured after every epoch and never learnt from.
 
         Ctrl-C ends training in good order: what was learnt is kept, and the history says `interrupted`.
         Raises Diverged, naming the iteration, the learning rate and the last good loss; the parameters are
         put back to those of that loss, and its `history` holds the epochs before.
         """
-        if not isinstance(epochs, int) or epochs < 1:
+        if not isinstance(epochs, Integral) or isinstance(epochs, bool) or epochs < 1:
             raise ValueError(f"epochs is a whole number of at least 1; got {epochs!r}")
         run = _Run(self, _as_batches(train, shuffle=True), None if validation is None else _as_batches(validation))
         training = self.model.training
@@ -144,7 +151,7 @@ class Trainer:
                 raise ValueError("predict keeps the order of the samples, but this loader shuffles them")
             loader, targets = inputs, len(inputs.dataset.arrays) > 1
         else:
-            loader, targets = _as_batches(inputs if isinstance(inputs, tuple) else (inputs,)), False
+            loader, targets = DataLoader(*(inputs if isinstance(inputs, tuple) else (inputs,)), batch_size=256), False
         training = self.model.training
         self.model.eval()
         try:
@@ -206,6 +213,7 @@ class _Run:
         self.best = Snapshot(trainer.model)
         self.good = Snapshot(trainer.model) if trainer.detect_divergence else None
         self.losses = LossWatch()
+        self.batch: tuple[tuple[Any, ...], Any] = ((), None)
 
     def _check_monitor(self) -> None:
         names = ["loss", *(metric.name for metric in self.trainer.metrics)]
@@ -228,10 +236,13 @@ class _Run:
             row: Row = {"epoch": epoch, "iterations": self.iteration}
             row.update((name, float(value)) for name, value in measured.items() if getattr(value, "ndim", 0) == 0)
             row.update(lr=rate, seconds=perf_counter() - begun)
+            monitored = row[self.stopping.monitor]
+            improved = self.stopping.update(monitored)
+            if self.good is not None:
+                self._check_epoch(row, last=epoch == epochs or self.stopping.stop)
             self.history.append(row)
             bar.finish(row)
-            monitored = row[self.stopping.monitor]
-            if self.stopping.update(monitored):
+            if improved:
                 self.best.take()
                 self.history.best_epoch = epoch
             if self.stopping.stop:
@@ -239,11 +250,25 @@ class _Run:
                 return
             self._step_schedule("epoch", monitored)
 
+    def _check_epoch(self, row: Row, last: bool) -> None:
+        """Raise Diverged where the last update of an epoch, whose effect no training loss shows, did harm."""
+        if self.validation is not None:
+            if not isfinite(row["val_loss"]):
+                raise self._diverged(f"the validation loss is {row['val_loss']:.6g}")
+        elif last:
+            inputs, target = self.batch
+            self.trainer.model.eval()
+            with no_grad():
+                loss = self.trainer.loss(self.trainer.model(*inputs), target).item()
+            if not self.losses.accepts(loss):
+                raise self._diverged(self.losses.complaint(loss))
+
     def _train_epoch(self, bar: Progress) -> dict[str, Any]:
         trainer, meter = self.trainer, Meter(self.trainer.metrics)
         trainer.model.train()
         for inputs, target in map(_parts, self.train):
             self.iteration += 1
+            self.batch = inputs, target
             trainer.optimizer.zero_grad()
             prediction = trainer.model(*inputs)
             loss = trainer.loss(prediction, target)
@@ -285,12 +310,19 @@ class _Run:
 
 def _as_batches(data: Any, shuffle: bool = False) -> Any:
     """What gives batches and has a length."""
+    if isinstance(data, (tuple, list)) and data and all(map(_is_batch, data)):
+        return data
     if isinstance(data, (ArrayDataset, tuple, list)):
         arrays = (data,) if isinstance(data, ArrayDataset) else data
         return DataLoader(*arrays, batch_size=32 if shuffle else 256, shuffle=shuffle)
     if isinstance(data, Iterable) and hasattr(data, "__len__") and not hasattr(data, "shape"):
         return data
     raise TypeError(f"expected a DataLoader, an ArrayDataset or a tuple of arrays; got {type(data).__name__}")
+
+
+def _is_batch(item: Any) -> bool:
+    """Whether an item of a list is a batch, that is arrays together, and not one array."""
+    return isinstance(item, (tuple, list)) and bool(item) and all(getattr(part, "shape", ()) for part in item)
 
 
 def _sample_count(batches: Any) -> int | None:
@@ -305,6 +337,16 @@ def _parts(batch: Any) -> tuple[tuple[Any, ...], Any]:
             "a batch holds inputs and a target; these have one array. Where it is both, give it twice: DataLoader(x, x)"
         )
     return tuple(inputs), target
+
+
+def _metric_name(metric: Any) -> str:
+    """The name of a metric. Raises TypeError for what is none."""
+    if isinstance(metric, type):
+        raise TypeError(f"metrics are objects, and {metric.__name__} is a class; give {metric.__name__}()")
+    missing = [name for name in ("name", "update", "compute", "reset") if not hasattr(metric, name)]
+    if missing:
+        raise TypeError(f"{metric!r} is no metric: it lacks {', '.join(missing)}; see pullback.train.metrics")
+    return str(metric.name)
 
 
 def _takes_value(step: Callable[..., Any]) -> bool:
