@@ -271,7 +271,8 @@ def test_running_averages_are_put_back_too():
 
         def forward(self, x):
             y = super().forward(x)
-            self.mean = 0.5 * self.mean + 0.5 * y.detach().mean()
+            if self.training:
+                self.mean = 0.5 * self.mean + 0.5 * y.detach().mean()
             return y
 
     x, y = line(96)
@@ -280,7 +281,7 @@ def test_running_averages_are_put_back_too():
         model = Average()
         model.weight.array *= 0
         model.bias.array = model.bias.array * 0 + 5
-        loss = Counting(3, lambda loss: loss * float("nan"))
+        loss = Counting(3 if samples == 96 else None, lambda loss: loss * float("nan"))
         trainer = Trainer(model, loss, optim.SGD(model.parameters(), lr=0.1), progress=False)
         with nullcontext() if samples == 64 else pytest.raises(Diverged):
             trainer.fit(data.DataLoader(x[:samples], y[:samples]))
@@ -315,7 +316,8 @@ def test_a_schedule_steps_after_every_epoch_or_every_iteration(every):
     trainer = Trainer(model, loss, optimizer, schedule=schedule, schedule_every=every, progress=False)
     history = trainer.fit(line(), epochs=3)
     steps = [0, 0, 1, 1, 2, 2] if every == "epoch" else range(6)
-    assert rates[:6] == pytest.approx([0.1 / (1 + step) for step in steps])
+    del rates[6:]  # the last batch is looked at once more at the end
+    assert rates == pytest.approx([0.1 / (1 + step) for step in steps])
     assert history["lr"] == pytest.approx(rates[::2])
 
 

@@ -1,6 +1,7 @@
 """From the columns of a table to what a network takes and gives, and back."""
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -20,6 +21,8 @@ _log = logging.getLogger("pullback")
 
 _MOST_CLASSES = 20
 _MOST_CATEGORIES = 100
+_LEADING_ZERO = re.compile(r"[+-]?0\d")
+_MOST_EXACT = 2.0**53  # from here on float64 no longer holds every whole number
 _FARTHEST = 1e18  # standard deviations; float32 holds their products still
 
 
@@ -86,7 +89,7 @@ class Target:
                     row=row,
                     column=name,
                 )
-        return cls(name, tuple(sorted(count) if text else sorted(count, key=float)))
+        return cls(name, tuple(sorted(count) if text else sorted(count, key=lambda label: (float(label), label))))
 
     def values(self, table: Table) -> Array:
         """The target of each row: (N,), the class's number as int64, or the number itself as float64."""
@@ -102,9 +105,19 @@ def _is_label(values: Array) -> bool:
 
 
 def _labels(table: Table, name: str) -> list[str]:
-    """The labels as text; whole numbers without a point, however they were written."""
+    """The labels as text; whole numbers without a point, however they were written.
+
+    Numbers stay as written where that tells them apart, as in 007, or where float64 would round them.
+    """
+    cells = table.column(name)
+    if isinstance(cells, host.ndarray) and cells.dtype.kind in "biu":
+        return [str(int(x)) for x in cells.tolist()]
     if table.is_text(name):
-        return list(table.column(name))
+        return list(cells)
+    if not isinstance(cells, host.ndarray) and (
+        any(_LEADING_ZERO.match(cell) for cell in cells) or bool((abs(table.numbers(name)) >= _MOST_EXACT).any())
+    ):
+        return list(cells)
     return [str(int(x)) if x == int(x) else repr(x) for x in table.numbers(name).tolist()]
 
 
@@ -199,11 +212,11 @@ class Encoder:
         if (self.positional or table.positional) and not set(names) <= set(given):
             if len(given) != len(names):
                 raise TableError(
-                    f"{table.source} has {len(given)} columns; the model expects {len(names)}, "
+                    f"{table.source} has {len(given)} column{'' if len(given) == 1 else 's'}; the model expects {len(names)}, "
                     f"in order or named {names[0]} to {names[-1]}"
                 )
             columns = {name: table.columns[other] for name, other in zip(names, given, strict=True)}
-            return Table(table.source, columns, lines=table.lines)
+            return Table(table.source, columns, lines=table.lines, decimal_comma=table.decimal_comma)
         extra = [name for name in given if name not in set(names)]
         missing = next((name for name in names if name not in table.columns), None)
         if missing is not None:
@@ -238,7 +251,12 @@ def _fit_column(table: Table, name: str, part: Array) -> Numeric | Categorical |
     if not table.is_text(name):
         values = table.numbers(name)[part]
         median = float(host.nanmedian(values))
-        return Numeric(name, median, *_moments(table, name, host.where(missing[part], median, values)))
+        mean, std = _moments(table, name, host.where(missing[part], median, values))
+        if std == 0 and not table.uniform:
+            _log.info("%s: column %r has one value in all rows to learn from and is left out", table.source, name)
+            if not table.positional:
+                return None
+        return Numeric(name, median, mean, std)
     cells = [cell for cell, gone in zip(table.column(name), missing, strict=True) if not gone]
     categories = sorted(set(cells))
     if len(categories) > min(_MOST_CATEGORIES, max(2, len(cells) // 2)):

@@ -2,7 +2,9 @@
 
 import csv
 import gzip
+import io
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +12,7 @@ from difflib import get_close_matches
 from itertools import dropwhile, islice
 from math import isinf, isnan, nan
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import TypeAlias
 
 from ..backends import Array
 from ..backends.host import host
@@ -19,8 +21,17 @@ __all__ = ["Table", "TableError", "read_csv", "read_npz", "read_table"]
 
 Column: TypeAlias = "Sequence[str] | Array"
 
-MISSING = frozenset({"", "na", "nan", "null", "?"})
-"""What a missing cell holds, in small letters."""
+MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "null", "?"})
+"""What a missing cell holds, in small letters; `None`, but not the word `none`, is another."""
+
+_SEPARATORS = re.compile(r"[,' \u00a0\u202f](?=\d{3}(?!\d))")
+_NEARLY_NUMBERS = {
+    "a percent sign": re.compile(r"[+-]?\d[\d.,]* ?%"),
+    "a currency sign": re.compile(r"[+-]?[$€£¥₹] ?[+-]?\d[\d.,]*|[+-]?\d[\d.,]* ?[$€£¥₹]"),
+    "thousands separators": re.compile(r"[+-]?[1-9]\d{0,2}([,' \u00a0\u202f]\d{3})+(\.\d+)?"),
+    "a decimal comma": re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+"),
+}
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 
 
 class TableError(ValueError):
@@ -35,6 +46,7 @@ class Table:
     lines: the file's line number of each row; None for a file that has rows but no lines.
     positional: whether the names were made up, so that only their order tells the columns apart.
     uniform: whether all columns but the target measure the same thing, as the pixels of an image do.
+    decimal_comma: whether a column of cells such as 5,1 holds numbers.
 
     >>> table = Table("pets.csv", {"legs": ["4", "2"], "name": ["cat", "hen"]}, lines=[2, 3])
     >>> len(table), table.numbers("legs").tolist(), table.is_text("name")
@@ -49,12 +61,14 @@ class Table:
         lines: Sequence[int] | None = None,
         positional: bool = False,
         uniform: bool = False,
+        decimal_comma: bool = False,
     ) -> None:
         self.source = source
         self.columns = dict(columns)
         self.lines = lines
         self.positional = positional
         self.uniform = uniform
+        self.decimal_comma = decimal_comma
         self._parsed: dict[str, tuple[Array, list[int]]] = {}
 
     def __len__(self) -> int:
@@ -87,7 +101,7 @@ class Table:
         cells = self.column(name)
         if isinstance(cells, host.ndarray):
             return [False] * len(cells) if cells.dtype.kind != "f" else host.isnan(cells).tolist()
-        return [cell.lower() in MISSING for cell in cells]
+        return [_is_missing(cell) for cell in cells]
 
     def is_text(self, name: str) -> bool:
         """Whether the cells of a column are words and not numbers. Raises TableError where they are both."""
@@ -114,6 +128,16 @@ class Table:
             raise self.error("the value is infinite; correct it, or leave it empty", row=int(infinite[0]), column=name)
         return values
 
+    def _refuse_nearly_numbers(self, name: str, words: Sequence[int]) -> None:
+        """Raise TableError where most words of a column are numbers as people write them."""
+        cells = self.column(name)
+        found = {row: sign for row in words for sign, form in _NEARLY_NUMBERS.items() if form.fullmatch(cells[row])}
+        if 2 * len(found) > len(words):
+            row, cell = min(found), cells[min(found)]
+            sign = next(sign for sign, form in _NEARLY_NUMBERS.items() if form.fullmatch(cell))
+            problem = f"{cell!r} looks like a number with {sign}; write {_plain_number(cell)}"
+            raise self.error(problem, row=row, column=name)
+
     def _parse(self, name: str) -> tuple[Array, list[int]]:
         """The cells as float64, and the rows that hold words."""
         cells = self.column(name)
@@ -122,14 +146,32 @@ class Table:
         if name not in self._parsed:
             values = [_number(cell) for cell in cells]
             words = [row for row, value in enumerate(values) if value is None]
+            if self.decimal_comma and 2 * sum(bool(_DECIMAL_COMMA.fullmatch(cells[row])) for row in words) > len(words):
+                values = [_number(cell if "." in cell else cell.replace(",", ".", 1)) for cell in cells]
+                words = [row for row, value in enumerate(values) if value is None or "." in cells[row]]
+            self._refuse_nearly_numbers(name, words)
             plain = [nan if value is None else value for value in values]
             self._parsed[name] = host.asarray(plain, dtype=host.float64), words
         return self._parsed[name]
 
 
+def _plain_number(cell: str) -> str:
+    """How a cell that is nearly a number is to be written."""
+    bare = re.sub(r"[%$€£¥₹]", "", cell).strip().replace(" ", " ")
+    if _NEARLY_NUMBERS["thousands separators"].fullmatch(bare):
+        return _SEPARATORS.sub("", bare)
+    if _NEARLY_NUMBERS["a decimal comma"].fullmatch(bare):
+        return bare.replace(".", "").replace(",", ".")
+    return bare
+
+
+def _is_missing(cell: str) -> bool:
+    return cell == "None" or cell.lower() in MISSING
+
+
 def _number(cell: str) -> float | None:
     """A cell's number: NaN where it is missing, None where it is a word."""
-    if cell.lower() in MISSING:
+    if _is_missing(cell):
         return nan
     try:
         return None if "_" in cell else float(cell)
@@ -145,33 +187,29 @@ def read_table(path: str | os.PathLike[str]) -> Table:
 def read_csv(path: str | os.PathLike[str], *, delimiter: str | None = None) -> Table:
     """A table from delimited text with a header line, in UTF-8; packed with gzip when the name ends in `.gz`.
 
-    delimiter: one character; by default the one of comma, semicolon, tab and space that parts the header
-        and the first row into the same number of cells, and the most of them.
+    delimiter: one character; by default the one of comma, semicolon, tab, bar and space that parts the header
+        and the first row into the same number of cells, and the most of them. With semicolons, numbers may
+        have a decimal comma.
     Columns whose header cell is empty, as spreadsheets and indexes leave them, are left out.
     Raises TableError for what is no such text, naming the line; OSError where the file cannot be read.
     """
     path, source = Path(path), Path(path).name
     try:
-        with _open_text(path) as file:
-            delimiter = delimiter or _find_delimiter(source, list(islice(file, 50)))
-        with _open_text(path) as file:
-            return _from_records(source, _records(source, file, delimiter))
+        data = path.read_bytes()  # once, for a pipe gives them no second time
+        text = (gzip.decompress(data) if path.suffix.lower() == ".gz" else data).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise TableError(f"{source} is not text in UTF-8 (it holds the byte {byte:#04x}); save it as UTF-8") from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise TableError(f"{source} is no gzip file, or damaged ({error})") from None
-
-
-def _open_text(path: Path) -> IO[str]:
-    if path.suffix.lower() == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
+    delimiter = delimiter or _find_delimiter(source, list(islice(io.StringIO(text, newline=""), 50)))
+    records = _records(source, io.StringIO(text, newline=""), delimiter)
+    return _from_records(source, records, decimal_comma=delimiter == ";")
 
 
 def _find_delimiter(source: str, start: Sequence[str]) -> str:
     best, most = ",", (False, 1)
-    for delimiter in (",", ";", "\t", " "):
+    for delimiter in (",", ";", "\t", "|", " "):
         try:
             lengths = [len(cells) for _, cells in islice(_records(source, iter(start), delimiter), 2)]
         except TableError:
@@ -197,7 +235,7 @@ def _records(source: str, lines: Iterator[str], delimiter: str) -> Iterator[tupl
         raise TableError(f"{source}, line {line}: {error}; check its quotation marks") from None
 
 
-def _from_records(source: str, records: Iterator[tuple[int, list[str]]]) -> Table:
+def _from_records(source: str, records: Iterator[tuple[int, list[str]]], *, decimal_comma: bool) -> Table:
     line, header = next(dropwhile(lambda record: not any(record[1]), records), (0, []))
     if not header:
         raise TableError(f"{source} is empty; a table has a header line and then rows")
@@ -214,7 +252,7 @@ def _from_records(source: str, records: Iterator[tuple[int, list[str]]]) -> Tabl
         raise TableError(f"{source} has a header and no rows")
     columns = dict(zip(header, zip(*rows, strict=True), strict=True))
     columns.pop("", None)
-    return Table(source, columns, lines=lines)
+    return Table(source, columns, lines=lines, decimal_comma=decimal_comma)
 
 
 def _check_header(source: str, line: int, header: Sequence[str]) -> None:
