@@ -33,6 +33,7 @@ def in_a_folder_of_files(in_an_empty_folder):
         "target_only.csv": "y\n" + "a\nb\n" * 10,
         "one_class.csv": "a,y\n" + "".join(f"{i},same\n" for i in range(20)),
         "headerless.csv": "5.1,3.5\n" + "1.0,2.0\n" * 20,
+        "comma.csv": "a,y\n" + "".join(f'"{i},5",{"ab"[i % 2]}\n' for i in range(20)),
         "latin.csv": None,
         "full/kept.txt": "kept",
     }
@@ -110,6 +111,9 @@ CSV = ["train", "iris.csv", "--target", "species"]
         ([*CSV, "--out", "iris.csv/run"], "a run cannot be written to iris.csv/run: Not a directory"),
         ([*CSV, "--out", "/proc/run"], "a run cannot be written to /proc/run"),
         ([*CSV, "--lr", "1e30", "--optimizer", "sgd", "--quiet"], "training diverged at iteration"),
+        (["train", "digits", "--batch-size", "100000", "--epochs", "1", "--lr", "1e30", "--schedule", "none",
+          "--optimizer", "sgd", "--quiet"], "training diverged at iteration 1"),
+        (["train", "comma.csv", "--target", "y"], "comma.csv, line 2, column 'a': '0,5' looks like a number with a"),
         ([*CSV, "--fast"], "unrecognized arguments: --fast"),
         (["train"], "the following arguments are required: DATA"),
         (["fly"], "invalid choice: 'fly'"),
@@ -147,6 +151,8 @@ def test_a_table_that_does_not_fit_the_run_is_refused(capsys, run, text, message
 
 def test_predictions_never_replace_the_data_or_a_folder(capsys, run):
     assert "holds the data themselves" in refused(capsys, ["predict", "run", "iris.csv", "--out", "iris.csv"])
+    inside = ["predict", "run", "iris.csv", "--out", "run/model.json"]
+    assert "run/model.json lies in the run's own folder" in refused(capsys, inside)
     assert "full is a folder" in refused(capsys, ["predict", "run", "iris.csv", "--out", "full"])
     assert Path("iris.csv").read_text() == IRIS
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -136,3 +137,30 @@ def test_a_run_says_where_it_is(tmp_path, monkeypatch, capsys):
     out, err = capsys.readouterr()
     assert not err
     assert sorted(out.split()) == sorted(str(path) for path in Path("runs").iterdir())
+
+
+TRAIN = [sys.executable, "-m", "pullback", "train", "digits", "--epochs", "2", "--out", "run"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="asks a POSIX shell")
+@pytest.mark.parametrize("streams", ["2>&1 | head -c 20", "2>/dev/full", ">/dev/full", "1>&-", "2>&-", "1>&- 2>&-"])
+def test_training_outlives_whoever_reads_along(tmp_path, streams):
+    if "/dev/full" in streams and not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    command = f"({shlex.join(TRAIN)}; echo $? >status) {streams}"
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (tmp_path / "status").read_text() == "0\n"
+    assert "summary.json" in os.listdir(tmp_path / "run")
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "Exception" not in done.stdout + done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="asks a POSIX shell")
+def test_tables_come_from_pipes_and_predictions_go_to_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("table.csv").write_text("\n".join(["a,y", *(f"{i},{i % 2}" for i in range(40))]))
+    assert main(["train", "table.csv", "--target", "y", "--epochs", "1", "--quiet", "--out", "run"]) == 0
+    command = [sys.executable, "-m", "pullback", "predict", "run", "/dev/stdin", "--out", "/dev/stdout"]
+    done = subprocess.run(command, input="a\n1\n2\n", capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[0] == "prediction,probability_0,probability_1"
+    assert done.stdout.splitlines()[-1] == "2 predictions of y written to /dev/stdout"

@@ -211,3 +211,36 @@ def test_the_backend_can_be_chosen_and_runs_are_portable(monkeypatch):
 def test_without_matplotlib_the_rest_is_written():
     train(TABLES / "iris.csv", "--target", "species", "--epochs", 2)
     assert {path.name for path in Path("run").iterdir()} == {name for name in FILES if not name.endswith("png")}
+
+
+@pytest.mark.parametrize(("out", "target"), [("link", "empty"), ("dangling", "new"), (".", ".")])
+def test_a_run_goes_where_a_link_leads_and_into_an_empty_folder(out, target):
+    if out != ".":
+        Path(out).symlink_to(target)
+    if out == "link":
+        Path(target).mkdir()
+    options = ["--target", "species", "--epochs", "1", "--quiet", "--out", out]
+    assert main(["train", str(TABLES / "iris.csv"), *options]) == 0
+    assert Path(target, "weights.safetensors").exists()
+    assert out == "." or Path(out).is_symlink()
+
+
+def test_a_picture_that_fails_is_a_note_and_loses_nothing(monkeypatch, capsys):
+    def broken(*arguments):
+        raise RuntimeError("no\nink")
+
+    monkeypatch.setattr("pullback.cli.train.plot_curves", broken)
+    train(TABLES / "iris.csv", "--target", "species", "--epochs", 1)
+    assert {path.name for path in Path("run").iterdir()} == FILES - {"curves.png"}
+    assert capsys.readouterr().err == "note     curves.png could not be drawn (RuntimeError: no ink)\n"
+
+
+def test_a_column_that_never_changed_cannot_destroy_predictions(capsys):
+    rows = TABLES.joinpath("iris.csv").read_text().splitlines()
+    for name, value in (("table.csv", 7), ("new.csv", 7000)):
+        Path(name).write_text("\n".join([f"sensor,{rows[0]}", *(f"{value},{row}" for row in rows[1:])]))
+    assert main(["train", "table.csv", "--target", "species", "--epochs", "1", "--out", "run"]) == 0
+    out = capsys.readouterr().out
+    assert "note     table.csv: left out, with one value in all rows to learn from: sensor" in out
+    assert "1 epoch in batches" in out
+    assert predict("run", "table.csv") == predict("run", "new.csv")

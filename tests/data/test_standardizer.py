@@ -75,3 +75,8 @@ def test_what_cannot_be_standardized_is_refused():
         standardizer.fit(np.ones((4, 2))).transform(np.ones((4, 3)))
     with pytest.raises(ValueError, match="belong together"):
         standardizer.load_state_dict({"mean": [0.0], "scale": [1.0, 2.0]})
+
+
+def test_values_too_large_to_be_squared_are_refused():
+    with pytest.raises(ValueError, match=r"X\[:, 1\] are too large to be standardized"):
+        Standardizer().fit(np.asarray([[1.0, 1e200], [2.0, -1e200]]))

@@ -2,7 +2,10 @@
 
 import csv
 import gzip
+import os
+import re
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -199,3 +202,51 @@ def test_real_tables_are_read_whole():
     for name, shape in shapes.items():
         table = read_table(TABLES / f"{name}.csv")
         assert (len(table), len(table.columns)) == shape
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("5,1", "'5,1' looks like a number with a decimal comma; write 5.1"),
+        ("1.234,5", "a decimal comma; write 1234.5"),
+        ("1,000", "thousands separators; write 1000"),
+        ("1 234 567.5", "thousands separators; write 1234567.5"),
+        ("5,5%", "a percent sign; write 5.5"),
+        ("$1,000.50", "a currency sign; write 1000.50"),
+        ("12 €", "a currency sign; write 12"),
+    ],
+)
+def test_a_number_as_people_write_it_is_no_word(tmp_path, cell, message):
+    (tmp_path / "table.csv").write_text(f'a,b\n"{cell}",1\n"{cell}",2\nother,3\n', encoding="utf-8")
+    with pytest.raises(TableError, match="table.csv, line 2, column 'a': .*" + re.escape(message.split("'")[-1])):
+        read_csv(tmp_path / "table.csv").is_text("a")
+
+
+def test_between_semicolons_a_decimal_comma_is_read(tmp_path):
+    (tmp_path / "table.csv").write_text("a;b;c\n5,1;1,0;u,v\n-3;,5;w\nNA;2,5e1;x\n")
+    table = read_csv(tmp_path / "table.csv")
+    np.testing.assert_array_equal(table.numbers("a"), [5.1, -3, np.nan])
+    assert table.numbers("b").tolist() == [1, 0.5, 25]
+    assert table.is_text("c")
+    for unclear in ("1.234,5", "1.234"):
+        (tmp_path / "table.csv").write_text(f"a;b\n5,1;1\n{unclear};2\n1234.5;3\n6,5;4\n")
+        with pytest.raises(TableError, match=f"line 3, column 'a': '{unclear}'"):
+            read_csv(tmp_path / "table.csv").is_text("a")
+
+
+def test_every_spelling_of_a_gap_is_known(tmp_path):
+    cells = ["N/A", "n/a", "None", "<NA>", "#N/A", "NaN", "NULL", "?", "NA"]
+    (tmp_path / "table.csv").write_text("a,b\n" + "".join(f"{cell},none\n" for cell in cells))
+    table = read_csv(tmp_path / "table.csv")
+    assert all(table.missing("a"))
+    assert not any(table.missing("b"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no named pipes in folders")
+def test_a_pipe_is_read_once_and_bars_part_cells(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    writer = Thread(target=(tmp_path / "pipe").write_text, args=("a|b\n1|2\n",))
+    writer.start()
+    table = read_csv(tmp_path / "pipe")
+    writer.join()
+    assert {name: list(cells) for name, cells in table.columns.items()} == {"a": ["1"], "b": ["2"]}

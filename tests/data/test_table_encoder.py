@@ -189,5 +189,41 @@ def test_pixels_share_one_scale_and_go_by_their_order(tmp_path):
     np.testing.assert_allclose(encoder.encode(table), expected, rtol=1e-5, atol=1e-6)
     renamed = Table("new.csv", {f"pixel{i}": [str(v) for v in X.reshape(30, 6)[:, i]] for i in range(6)})
     np.testing.assert_array_equal(encoder.encode(renamed), encoder.encode(table))
-    with pytest.raises(TableError, match="has 1 columns; the model expects 6, in order or named x0 to x5"):
+    with pytest.raises(TableError, match="has 1 column; the model expects 6, in order or named x0 to x5"):
         encoder.encode(table_of(a="1 2"))
+
+
+def test_a_column_that_was_constant_has_no_say(caplog):
+    table = table_of(a="1 1 1 2", b="1 2 3 4", y="0.5 1 2 3")
+    with caplog.at_level(logging.INFO, logger="pullback"):
+        encoder = Encoder.fit(table, Target.find(table, "y"), rows=[0, 1, 2])
+    assert [column.name for column in encoder.columns] == ["b"]
+    assert "t.csv: left out, with one value in all rows to learn from: a" in caplog.text
+    with pytest.raises(TableError, match="no column to learn from"):
+        Encoder.fit(table_of(a="1 1 1", y="0.5 1 2"), Target.find(table, "y"))
+
+
+def test_a_constant_column_without_a_name_keeps_its_place(tmp_path):
+    np.savez(tmp_path / "data.npz", X=[[1, 5], [2, 5], [3, 5]], y=[0.5, 1, 2])
+    table = read_table(tmp_path / "data.npz")
+    encoder = Encoder.fit(table, Target.find(table, "y"))
+    other = table_of(a="1 2 3", b="5 900 5")
+    np.testing.assert_array_equal(encoder.encode(other), encoder.encode(table))
+    assert not encoder.encode(other)[:, 1].any()
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        ("007 08 007 08", ("007", "08")),
+        ("01 1 01 1", ("01", "1")),
+        ("9007199254740992 9007199254740993 " * 2, ("9007199254740992", "9007199254740993")),
+        (np.asarray([2**53, 2**53 + 1] * 2), ("9007199254740992", "9007199254740993")),
+        ("10 9.0 10.0 9", ("9", "10")),
+    ],
+)
+def test_labels_are_neither_altered_nor_merged(labels, classes):
+    columns = {"a": ["1", "2", "3", "4"], "y": labels.split() if isinstance(labels, str) else labels}
+    target = Target.find(Table("t.csv", columns), "y", "classification")
+    assert target.classes == classes
+    assert sorted(target.values(Table("t.csv", columns))) == [0, 0, 1, 1]

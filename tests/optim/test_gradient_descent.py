@@ -225,3 +225,17 @@ def test_the_callback_sees_every_iteration_before_its_update():
     assert np.asarray(seen[0][1]).tolist() == [0.0, 0.0]
     again, _ = gradient_descent(X, y, [0.0, 0.0], 0.05, 4, 2)
     np.testing.assert_array_equal(seen[4][1], again)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"alpha": "0.1"}, "alpha, the learning rate, is a Python number, not str"),
+        ({"alpha": pb.tensor(0.1)}, "not Tensor"),
+        ({"X": np.ones((2, 1), dtype=complex)}, "X is complex"),
+    ],
+)
+def test_what_is_no_real_number_is_refused(changed, message):
+    given = {"X": [[1.0], [2.0]], "y": [1.0, 2.0], "theta": [0.0], "alpha": 0.1, "num_iters": 1, **changed}
+    with pytest.raises(TypeError, match=message):
+        gradient_descent(**given)

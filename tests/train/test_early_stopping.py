@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,3 +37,9 @@ def test_accuracy_is_better_when_greater_unless_said_otherwise():
 def test_bad_settings_are_named(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         EarlyStopping(**options)
+
+
+def test_patience_is_any_whole_number_but_no_truth_value():
+    assert EarlyStopping(patience=np.int64(3)).patience == 3
+    with pytest.raises(ValueError, match="patience is a whole number"):
+        EarlyStopping(patience=True)

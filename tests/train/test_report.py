@@ -40,7 +40,7 @@ def test_one_epoch_without_validation_can_be_drawn(tmp_path):
     history.append({"epoch": 1, "iterations": 1, "loss": 0.5, "lr": 0.1, "seconds": 0.1})
     plot_curves(history, tmp_path / "curves.svg")
     words = written(tmp_path / "curves.svg")
-    assert "1 epoch, 1 iterations, 0.1 s" in words
+    assert "1 epoch, 1 iteration, 0.1 s" in words
     assert "validation" not in words
     with pytest.raises(ValueError, match="no finished epoch"):
         plot_curves(History(), tmp_path / "none.png")
@@ -84,3 +84,13 @@ def test_predictions_are_drawn_over_the_true_values(tmp_path):
     with pytest.raises(ValueError, match="do not fit"):
         plot_predictions(true[:-1], true, "height", tmp_path / "none.png")
     assert [path.name for path in tmp_path.iterdir()] == ["predictions.png"]
+
+
+def test_names_are_drawn_as_they_are_written_and_long_ones_shortened(tmp_path):
+    names = ["$5 _a^", r"a $\frac{ b", "姓名", "姓名" * 20, "a name that is far too long to be drawn in full"]
+    plot_confusion(np.eye(5, dtype=int), names, tmp_path / "confusion.svg")
+    words = written(tmp_path / "confusion.svg")
+    for name in (*names[:2], "a name that is far too …"):
+        assert words.count(name) == 2
+    plot_predictions(np.ones(3), np.arange(3.0), "price in $ a^{", tmp_path / "predictions.svg")
+    assert "true price in $ a^{" in written(tmp_path / "predictions.svg")

@@ -9,6 +9,7 @@ import pullback as pb
 from pullback import data, nn, optim
 from pullback.train import Diverged, EarlyStopping, History, Trainer
 from pullback.train.metrics import R2, Accuracy, ConfusionMatrix
+from pullback.train.progress import Progress
 
 
 def line(samples=64, noise=0.0):
@@ -240,7 +241,7 @@ def test_a_loss_that_is_not_a_number_stops_training_before_it_is_learnt_from():
     kept = linear()
     kept.fit(data.DataLoader(x[:32], y[:32]))
     trainer = linear(loss=Counting(3, lambda loss: loss * float("nan")))
-    with pytest.raises(Diverged, match=r"iteration 3, .*the loss is nan") as caught:
+    with pytest.raises(Diverged, match=r"iteration 3, .*the loss is nan; .*NaN or infinity in the data") as caught:
         trainer.fit(data.DataLoader(x, y), epochs=2)
     assert caught.value.iteration == 3
     # The loss before it was the second, and that one was of the parameters after one update.
@@ -374,6 +375,10 @@ def test_the_bar_shows_epoch_iteration_loss_and_speed(capfd):
     ("call", "error", "message"),
     [
         (lambda t: t.fit(line(), epochs=0), ValueError, "epochs is a whole number"),
+        (lambda t: t.fit(line(), epochs=True), ValueError, "epochs is a whole number"),
+        (lambda t: linear(metrics=[Accuracy]), TypeError, r"Accuracy is a class; give Accuracy\(\)"),
+        (lambda t: linear(metrics=["accuracy"]), TypeError, "'accuracy' is no metric"),
+        (lambda t: linear(metrics=[R2(), R2()]), ValueError, "two measures are named 'r2'"),
         (lambda t: t.fit(np.ones((4, 1))), TypeError, "DataLoader, an ArrayDataset or a tuple"),
         (lambda t: t.fit((np.ones((4, 1)),)), ValueError, r"DataLoader\(x, x\)"),
         (lambda t: t.fit(data.DataLoader(*line(4), drop_last=True)), ValueError, "no batch"),
@@ -384,3 +389,35 @@ def test_the_bar_shows_epoch_iteration_loss_and_speed(capfd):
 def test_a_bad_argument_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call(linear())
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_harm_done_by_the_very_last_update_is_noticed(validated):
+    trainer = linear(lr=1e30)
+    x, y = line(32)
+    with pytest.raises(Diverged) as caught:
+        trainer.fit((x, y), (x, y) if validated else None)
+    assert state(trainer)["weight"] == 0
+    assert len(caught.value.history) == 0
+
+
+def test_a_list_of_batches_is_no_list_of_arrays():
+    x, y = line(64)
+    trainers = [linear() for _ in range(2)]
+    trainers[0].fit([(x[:32], y[:32]), [x[32:], y[32:]]], epochs=np.int64(2))
+    trainers[1].fit(data.DataLoader(x, y, batch_size=32), epochs=2)
+    assert_same(*map(state, trainers))
+    assert trainers[0].predict(list(x)).shape == (64, 1)
+
+
+def test_a_narrow_terminal_shows_the_speed(capfd, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with Progress(100, 50000, True) as bar:
+        for epoch in (99, 100):
+            bar.start(epoch)
+            bar.advance(50000, epoch * 1000, 0.1234)
+            bar.finish({"epoch": epoch, "val_loss": 0.25, "val_accuracy": 0.9, "val_something_long": 0.5})
+        bar._bar.refresh()
+    last = capfd.readouterr().err.rstrip().rsplit("\r", 1)[-1][:80]
+    for words in ("epoch 100/100", "iteration 100000", "loss 0.1234", "samples/s"):
+        assert words in last

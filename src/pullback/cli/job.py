@@ -59,13 +59,17 @@ class Job:
         target, rows = self.encoder.target, {part: f"{len(rows):,}" for part, rows in self.parts.items()}
         kind = "a number" if target.classes is None else f"{len(target.classes)} classes"
         return (
-            f"data     {self.table.source}: {len(self.table):,} rows, {len(self.encoder.columns)} columns\n"
+            f"data     {self.table.source}: {len(self.table):,} rows, {_count(len(self.encoder.columns), 'column')}\n"
             f"target   {target.name}, {kind} ({target.task})\n"
             f"rows     {rows['train']} to train on, {rows['validate']} to validate, {rows['test']} to test\n"
             f"network  {self.architecture}, {self.architecture.parameter_count:,} parameters\n"
             f"method   {self.optimizer}, learning rate {self.lr:g}, schedule {self.schedule}, "
-            f"{self.epochs} epochs in batches of {self.batch_size}, on {backend} ({device})"
+            f"{_count(self.epochs, 'epoch')} in batches of {self.batch_size}, on {backend} ({device})"
         )
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def data_name(data: str) -> str:
@@ -82,9 +86,8 @@ def prepare(arguments: argparse.Namespace) -> Job:
     """
     table, column = _read(arguments.data, arguments.target)
     if len(table) < _FEWEST_ROWS:
-        raise TableError(
-            f"{table.source} has {len(table)} rows; at least {_FEWEST_ROWS} are needed to train, validate and test"
-        )
+        needed = f"at least {_FEWEST_ROWS} are needed to train, validate and test"
+        raise TableError(f"{table.source} has {_count(len(table), 'row')}; {needed}")
     target = Target.find(table, column, arguments.task)
     labels = None if target.classes is None else target.values(table)
     shares = split(host.arange(len(table)), fractions=list(_PARTS.values()), seed=arguments.seed, stratify=labels)

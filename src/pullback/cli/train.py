@@ -160,6 +160,7 @@ def _conclusion(job: Job, result: Restarts[Trainer], measured: dict[str, float],
     else:
         right = round(measured["test_accuracy"] * tested)
         found = f"{measured['test_accuracy']:.1%} right ({right:,} of {tested:,})"
-    best = f"the best of {len(history)} epochs was {history.best_epoch}"
+    epochs = f"{len(history)} epoch{'' if len(history) == 1 else 's'}"
+    best = f"the best of {epochs} was {history.best_epoch}"
     lines.append(f"test     {found}; {best}; {seconds:.1f} s")
     return "\n".join(lines)

@@ -4,7 +4,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from math import isfinite
 from typing import Any, Literal, TypeAlias
@@ -28,7 +28,10 @@ _FARTHEST = 1e18  # standard deviations; float32 holds their products still
 
 @dataclass(frozen=True)
 class Numeric:
-    """A column of numbers: what fills its missing cells, and what it is standardised by."""
+    """A column of numbers: what fills its missing cells, and what it is standardised by.
+
+    One that was constant where it was learnt from has a deviation of 0 and always becomes 0.
+    """
 
     name: str
     median: float
@@ -152,7 +155,8 @@ class Encoder:
         """An encoder for tables like this one.
 
         rows: those that may be learnt from: medians, means and deviations are theirs; by default all.
-        drop: columns to leave out.
+        drop: columns to leave out, as those are that have no value or a single one in these rows; a constant
+            column of a positional table stays, as zeros.
         Raises TableError for a column of which too many cells differ, such as names or identifiers,
         one that mixes numbers and words, and one with infinite values.
         """
@@ -162,14 +166,20 @@ class Encoder:
             table.column(name)
         found = [_fit_column(table, name, part) for name in table.columns if name not in dropped]
         columns = [column for column in found if column is not None]
-        if not columns:
-            raise TableError(f"{table.source} has no column to learn from besides the target {target.name!r}")
-        if table.uniform:
+        if table.uniform and columns:
             columns = _fit_together(table, columns, part)
+        constant = [column.name for column in columns if isinstance(column, Numeric) and column.std == 0]
+        if len(constant) == len(columns):
+            raise TableError(f"{table.source} has no column to learn from besides the target {target.name!r}")
+        if constant:
+            shown = ", ".join(constant[:8]) + (f", ... ({len(constant)} in all)" if len(constant) > 8 else "")
+            _log.info("%s: left out, with one value in all rows to learn from: %s", table.source, shown)
+            if not table.positional:  # else they hold the places of the others
+                columns = [column for column in columns if column.name not in constant]
         if target.classes is None:
             mean, std = _moments(table, target.name, target.values(table)[part])
             target = Target(target.name, None, mean, std or 1.0)
-        return cls(tuple(_divisible(column) for column in columns), target, table.positional)
+        return cls(tuple(columns), target, table.positional)
 
     @property
     def width(self) -> int:
@@ -211,10 +221,9 @@ class Encoder:
         given = [name for name in table.columns if name != self.target.name]
         if (self.positional or table.positional) and not set(names) <= set(given):
             if len(given) != len(names):
-                raise TableError(
-                    f"{table.source} has {len(given)} column{'' if len(given) == 1 else 's'}; the model expects {len(names)}, "
-                    f"in order or named {names[0]} to {names[-1]}"
-                )
+                have = f"{len(given)} column{'' if len(given) == 1 else 's'}"
+                expected = f"{len(names)}, in order or named {names[0]} to {names[-1]}"
+                raise TableError(f"{table.source} has {have}; the model expects {expected}")
             columns = {name: table.columns[other] for name, other in zip(names, given, strict=True)}
             return Table(table.source, columns, lines=table.lines, decimal_comma=table.decimal_comma)
         extra = [name for name in given if name not in set(names)]
@@ -252,10 +261,6 @@ def _fit_column(table: Table, name: str, part: Array) -> Numeric | Categorical |
         values = table.numbers(name)[part]
         median = float(host.nanmedian(values))
         mean, std = _moments(table, name, host.where(missing[part], median, values))
-        if std == 0 and not table.uniform:
-            _log.info("%s: column %r has one value in all rows to learn from and is left out", table.source, name)
-            if not table.positional:
-                return None
         return Numeric(name, median, mean, std)
     cells = [cell for cell, gone in zip(table.column(name), missing, strict=True) if not gone]
     categories = sorted(set(cells))
@@ -287,13 +292,10 @@ def _moments(table: Table, name: str, values: Array) -> tuple[float, float]:
     return mean, std
 
 
-def _divisible(column: Numeric | Categorical) -> Numeric | Categorical:
-    """The column with a deviation of 0, which a constant has, taken as 1."""
-    return replace(column, std=column.std or 1.0) if isinstance(column, Numeric) else column
-
-
 def _standardised(table: Table, column: Numeric) -> Array:
     values = table.numbers(column.name)
+    if column.std == 0:
+        return host.zeros_like(values)
     filled = host.where(host.isnan(values), column.median, values)
     with host.errstate(over="ignore"):
         scaled = (filled - column.mean) / column.std

@@ -31,6 +31,7 @@ _NEARLY_NUMBERS = {
     "thousands separators": re.compile(r"[+-]?[1-9]\d{0,2}([,' \u00a0\u202f]\d{3})+(\.\d+)?"),
     "a decimal comma": re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+"),
 }
+_DOTTED = re.compile(r"[+-]?\d{1,3}\.\d{3}")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 
 
@@ -147,8 +148,9 @@ class Table:
             values = [_number(cell) for cell in cells]
             words = [row for row, value in enumerate(values) if value is None]
             if self.decimal_comma and 2 * sum(bool(_DECIMAL_COMMA.fullmatch(cells[row])) for row in words) > len(words):
-                values = [_number(cell if "." in cell else cell.replace(",", ".", 1)) for cell in cells]
-                words = [row for row, value in enumerate(values) if value is None or "." in cells[row]]
+                # Beside decimal commas, the point of 1.234 may part thousands.
+                values = [None if _DOTTED.fullmatch(cell) else _number(cell.replace(",", ".", 1)) for cell in cells]
+                words = [row for row, value in enumerate(values) if value is None]
             self._refuse_nearly_numbers(name, words)
             plain = [nan if value is None else value for value in values]
             self._parsed[name] = host.asarray(plain, dtype=host.float64), words
@@ -157,7 +159,7 @@ class Table:
 
 def _plain_number(cell: str) -> str:
     """How a cell that is nearly a number is to be written."""
-    bare = re.sub(r"[%$€£¥₹]", "", cell).strip().replace(" ", " ")
+    bare = re.sub(r"[%$€£¥₹]", "", cell).strip()
     if _NEARLY_NUMBERS["thousands separators"].fullmatch(bare):
         return _SEPARATORS.sub("", bare)
     if _NEARLY_NUMBERS["a decimal comma"].fullmatch(bare):

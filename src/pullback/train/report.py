@@ -1,5 +1,6 @@
 """Pictures of a training run. They need matplotlib, which the extra `viz` installs."""
 
+import unicodedata
 import warnings
 from collections.abc import Sequence
 from math import isfinite, log10
@@ -93,8 +94,10 @@ def plot_confusion(matrix: Any, classes: Sequence[Any] | None, path: str | PathL
     shares, total = counts / of_true, int(counts.sum())
     right = int(host.trace(counts))
     side = min(max(0.52 * len(names), 3.4), 16.0)
+    room = 0.08 * max(map(_width, names))  # inches that the names take beside the cells
     with matplotlib.rc_context({**_style(matplotlib), "axes.spines.left": False, "axes.spines.bottom": False}):
-        figure = matplotlib.figure.Figure(figsize=(side + 2.2, side + 1.4), layout="constrained")
+        size = (side + 2.1 + room, side + 1.3 + room)
+        figure = matplotlib.figure.Figure(figsize=size, layout="constrained")
         ax = figure.subplots()
         # The root brings out small shares: they are the mistakes.
         image = ax.imshow(shares, cmap="Blues", norm=matplotlib.colors.PowerNorm(0.5, 0.0, 1.0))
@@ -156,12 +159,23 @@ def _style(matplotlib: Any) -> dict[str, Any]:
 
 
 def _shortened(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+    """The name; with an ellipsis for its end where it is wider than 24 letters."""
+    if _width(name) <= _LONGEST_NAME:
+        return name
+    while _width(name) >= _LONGEST_NAME:
+        name = name[:-1]
+    return name + "…"
+
+
+def _width(name: str) -> int:
+    """How many letters wide a name is; Chinese, Japanese and Korean ones are as wide as two."""
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in name)
 
 
 def _summary(history: History) -> str:
-    epochs, iterations, seconds = len(history), int(history["iterations"][-1]), sum(history["seconds"])
-    text = f"{epochs} epoch{'' if epochs == 1 else 's'}, {iterations:,} iterations, {seconds:.3g} s"
+    counts = {"epoch": len(history), "iteration": int(history["iterations"][-1])}
+    counted = [f"{n:,} {noun}{'' if n == 1 else 's'}" for noun, n in counts.items()]
+    text = f"{', '.join(counted)}, {sum(history['seconds']):.3g} s"
     return text + ", interrupted" * history.interrupted + ", stopped early" * history.stopped_early
 
 
@@ -210,7 +224,7 @@ def _choose_scale(matplotlib: Any, ax: Any, values: Sequence[float]) -> None:
 
 def _name_classes(ax: Any, names: Sequence[str], side: float) -> None:
     """The names along both axes; slanted where a cell, of a `side` in inches for all, is too narrow for them."""
-    slanted = max(map(len, names)) > 10 * side / len(names)
+    slanted = max(map(_width, names)) > 10 * side / len(names)
     size = 10.5 if len(names) <= 30 else max(4.0, 320 / len(names))
     ax.set_xticks(range(len(names)), names, fontsize=size, rotation=45 if slanted else 0)
     if slanted:

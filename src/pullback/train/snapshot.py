@@ -47,7 +47,7 @@ class Snapshot:
             start = 0
             for number, p in enumerate(group):
                 if owner.in_place:
-                    p.array[...] = owner.namespace.reshape(kept[start : start + p.size], p.shape)
+                    p.array = _copy(owner.namespace.reshape(kept[start : start + p.size], p.shape))
                     start += p.size
                 else:
                     p.array = kept[number]
