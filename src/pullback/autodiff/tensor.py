@@ -119,7 +119,7 @@ class Tensor:
                     f"backward() of a Tensor of shape {self.shape} needs gradient=, a Tensor of that shape; "
                     "or reduce it to one number first, for example with .sum()"
                 )
-            gradient = backend_of(self.array).namespace.ones_like(self.array)
+            gradient = Tensor(backend_of(self.array).namespace.ones_like(self.array))
         g = gradient if isinstance(gradient, Tensor) else Tensor.namespace.asarray(gradient)
         if g.shape != self.shape:
             raise ValueError(f"gradient has shape {g.shape}, the Tensor has {self.shape}")
