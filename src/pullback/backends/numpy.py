@@ -53,12 +53,6 @@ class NumpyBackend(Backend):
         """A scalar as a 0-d array, an array as it is."""
         return _array(value) if isinstance(value, _Scalar) else value
 
-    def own(self, array: Array, /, *, shared: bool) -> Array:
-        """The array, or a copy of a view and of a shared one."""
-        if isinstance(array, _Scalar):
-            return _array(array)
-        return array.copy() if shared or not array.flags.owndata else array
-
     def to_host(self, array: Array, /) -> Any:
         """The array itself."""
         return host.asarray(array)
