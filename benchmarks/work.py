@@ -23,6 +23,18 @@ class Task(NamedTuple):
     """How many calls one measurement takes together."""
 
 
+def training_step(model: Any, optimizer: Any, criterion: Any, x: Any, y: Any) -> Work:
+    """One update; the lines are the same for both libraries."""
+
+    def step() -> None:
+        optimizer.zero_grad()
+        loss = criterion(model(x), y)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
 def perceptron(*sizes: int, batch: int, limit: float, calls: int) -> Task:
     """A training step of a multilayer perceptron: zero_grad, forward, cross-entropy, backward, Adam."""
     generator = np.random.default_rng(0)
@@ -38,15 +50,7 @@ def perceptron(*sizes: int, batch: int, limit: float, calls: int) -> Task:
         model = nn.Sequential(*build(nn))
         optimizer = optim.Adam(model.parameters())
         criterion = nn.CrossEntropyLoss()
-        x, y = pb.tensor(images), pb.tensor(labels)
-
-        def step() -> None:
-            optimizer.zero_grad()
-            loss = criterion(model(x), y)
-            loss.backward()
-            optimizer.step()
-
-        return step
+        return training_step(model, optimizer, criterion, pb.tensor(images), pb.tensor(labels))
 
     def theirs(torch: Any) -> Work:
         device = "cuda" if pb.backend().name == "cupy" else "cpu"
@@ -54,14 +58,7 @@ def perceptron(*sizes: int, batch: int, limit: float, calls: int) -> Task:
         optimizer = torch.optim.Adam(model.parameters())
         criterion = torch.nn.CrossEntropyLoss()
         x, y = torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
-
-        def step() -> None:
-            optimizer.zero_grad()
-            loss = criterion(model(x), y)
-            loss.backward()
-            optimizer.step()
-
-        return step
+        return training_step(model, optimizer, criterion, x, y)
 
     return Task(f"training step {'-'.join(map(str, sizes))}, batch {batch}, Adam", limit, ours, theirs, calls)
 
