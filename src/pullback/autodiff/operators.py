@@ -15,7 +15,15 @@ T = TypeVar("T")
 
 def operator(name: str) -> "Callable[[Tensor, Any], Tensor]":
     """`self + other` and its like."""
-    return lambda self, other: getattr(self.namespace, name).on_tensors((self, other), {})
+    op: Any = None
+
+    def apply(self: "Tensor", other: Any) -> "Tensor":
+        nonlocal op
+        if op is None:  # found once: an operator of small arrays costs little more than finding it
+            op = getattr(self.namespace, name)
+        return op.on_tensors((self, other), {})  # type: ignore[no-any-return]
+
+    return apply
 
 
 def reflected(name: str) -> "Callable[[Tensor, Any], Tensor]":

@@ -126,8 +126,8 @@ def walk(
     arrivals = [(place, g) for place, g in seeds if needed is None or place in needed]
     while True:
         for place, g in arrivals:
-            if place in gradients:
-                present = gradients[place]
+            present = gradients.get(place)
+            if present is not None:
                 gradients[place] = present + g if type(g) is not dict else _merge(present, g)
             else:
                 gradients[place] = g
