@@ -20,7 +20,7 @@ class NumpyBackend(Backend):
     compat = "array_api_compat.numpy"
     mend = "pip install numpy"
     in_place = True
-    block = 32768
+    block = numpy_kernels.BLOCK
     several_devices = False
     kernels: ClassVar = numpy_kernels.kernels
 

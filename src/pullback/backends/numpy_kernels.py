@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from . import numba_kernels
 from .host import host as np
 
-__all__ = ["kernels"]
+__all__ = ["BLOCK", "kernels"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -191,7 +191,7 @@ def _rows(logits: Any) -> tuple[Any, Any]:
     return flat - np.maximum.reduce(flat, axis=-1, keepdims=True), np.arange(flat.shape[0])
 
 
-_BLOCK = 32768
+BLOCK = 32768
 """How many elements an update passes over at once, so that they stay in the processor's cache."""
 
 
@@ -211,8 +211,8 @@ def _(
     if compiled is not None:
         compiled(parameter, gradient, exp_avg, exp_avg_sq, max_exp_avg_sq, decay=decay, shrink=shrink, **numbers)
         return
-    for start in range(0, parameter.size, _BLOCK):
-        part = slice(start, start + _BLOCK)
+    for start in range(0, parameter.size, BLOCK):
+        part = slice(start, start + BLOCK)
         top = None if max_exp_avg_sq is None else max_exp_avg_sq[part]
         block = parameter[part], gradient[part], exp_avg[part], exp_avg_sq[part], top
         _adam_block(*block, decay=decay, shrink=shrink, **numbers)
