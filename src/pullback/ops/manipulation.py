@@ -1,6 +1,7 @@
 """The standard's manipulation functions: shapes, axes, joining and parting."""
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 from ..autodiff.examples import example, normal
@@ -80,19 +81,12 @@ def _concat(xp: Namespace, *arrays: Array, axis: int | None = 0) -> Array:
 def _(xp: Namespace, g: Array, arrays_shape: tuple[tuple[int, ...], ...], *, axis: int | None) -> tuple[Array, ...]:
     pieces, start = [], 0
     for shape in arrays_shape:
-        length = shape[axis] if axis is not None else _size(shape)
+        length = shape[axis] if axis is not None else prod(shape)
         key: list[Any] = [slice(None)] * len(g.shape)
         key[axis or 0] = slice(start, start + length)
         pieces.append(xp.reshape(g[tuple(key)], shape))
         start += length
     return tuple(pieces)
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    count = 1
-    for n in shape:
-        count *= n
-    return count
 
 
 def concat(arrays: Sequence[Array], /, *, axis: int | None = 0) -> Array:

@@ -1,5 +1,7 @@
 """The standard's statistical functions: reductions over one axis, several, or all."""
 
+from collections.abc import Iterable
+from math import prod
 from typing import TypeAlias
 
 from ..autodiff.examples import example, normal, uniform
@@ -23,17 +25,16 @@ def _keep(xp: Namespace, g: Array, shape: tuple[int, ...], axis: Axis, keepdims:
     """A reduction's gradient with the reduced axes put back, of length 1."""
     if keepdims or not shape:
         return g
-    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    reduced = {a % len(shape) for a in axes}
+    reduced = {a % len(shape) for a in _axes(shape, axis)}
     return xp.reshape(g, tuple(1 if i in reduced else n for i, n in enumerate(shape)))
 
 
 def _count(shape: tuple[int, ...], axis: Axis) -> int:
-    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    count = 1
-    for a in axes:
-        count *= shape[a]
-    return count
+    return prod(shape[a] for a in _axes(shape, axis))
+
+
+def _axes(shape: tuple[int, ...], axis: Axis) -> Iterable[int]:
+    return range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
 
 
 @op(examples=[*_REDUCTIONS, example(normal(0, 3), axis=0)])
@@ -68,9 +69,7 @@ def var(xp: Namespace, x: Array, /, *, axis: Axis = None, correction: float = 0.
 @op(examples=[example(uniform(3, 4), axis=0), example(uniform(3, 4), correction=1.0)])
 def std(xp: Namespace, x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
     """Standard deviation over the axes: the square root of `var`."""
-    deviation = x - xp.mean(x, axis=axis, keepdims=True)
-    variance = xp.sum(xp.square(deviation), axis=axis, keepdims=keepdims) / (_count(x.shape, axis) - correction)
-    return xp.sqrt(variance)
+    return xp.sqrt(var(x, axis=axis, correction=correction, keepdims=keepdims))
 
 
 @op(examples=_REDUCTIONS)
