@@ -21,7 +21,14 @@ examples:
   pullback train digits                          the handwritten digits that come with pullback
   pullback train flowers.csv --target species    a table of your own
   pullback predict runs/digits-20260101-120000 new.csv
+  pullback explain "x*exp(-x)" x=2              backpropagation through a formula, step by step
   pullback info                                  versions, backends, devices
+"""
+
+_EXPLAIN = """\
+An expression is made of numbers, names, + - * / ** and brackets, the constants pi and e, and the functions
+abs acos acosh asin asinh atan atanh cos cosh exp expm1 ln log log10 log1p log2 relu sigmoid sin sinh softplus
+sqrt square tan tanh. Angles are in radians, log and ln are the natural logarithm; all is computed in float64.
 """
 
 
@@ -50,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal of another alphabet is no reason to fail
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = _parser().parse_args(_options_first(sys.argv[1:] if argv is None else argv))
         if arguments.command is None:
             _parser().print_help()
             return 0
@@ -92,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="command")
     _add_train(commands)
     _add_predict(commands)
+    _add_explain(commands)
     commands.add_parser("info", help="show versions, backends, devices, BLAS and threads", allow_abbrev=False)
     return parser
 
@@ -159,6 +167,43 @@ def _add_predict(commands: Any) -> None:
     add("data", metavar="FILE", help="a table with the columns trained on (for digits and .npz: as many, in order)")
     add("--out", metavar="FILE", help="where the CSV goes; by default to standard output")
     _add_backend(parser)
+
+
+def _add_explain(commands: Any) -> None:
+    parser = commands.add_parser(
+        "explain",
+        help="show backpropagation through a formula, step by step",
+        description="Split a formula into its operations; show the value, the derivatives and the gradient of each.",
+        epilog=_EXPLAIN,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("expression", metavar="EXPRESSION", help='such as "1/(1+exp(-(w*x+b)))"')
+    add(
+        "values", metavar="NAME=NUMBER", nargs="*", default=[], help="the value of each variable, such as x=1 or t=pi/4"
+    )
+    add("--svg", metavar="FILE", help="draw the graph to an SVG file")
+    add("--latex", action="store_true", help="print the chain rule as LaTeX (for amsmath) instead of the table")
+    add("--mermaid", action="store_true", help="print the graph as Mermaid text instead of the table")
+
+
+def _options_first(argv: Sequence[str]) -> Sequence[str]:
+    """The words of `explain` with its options first: a formula may begin with a minus."""
+    if list(argv[:1]) != ["explain"]:
+        return argv
+    options, others, words = ["explain"], [], iter(argv[1:])
+    for word in words:
+        if word in ("--latex", "--mermaid", "--help", "-h") or word.startswith("--svg="):
+            options.append(word)
+        elif word == "--svg":
+            given = next(words, None)
+            if given is None:
+                return argv  # whose error it is to say what is missing
+            options.append(f"--svg={given}")
+        else:
+            others.append(f" {word}")  # a space in front, and argparse takes it for no option
+    return [*options, *others]
 
 
 def _add_backend(parser: argparse.ArgumentParser) -> None:
