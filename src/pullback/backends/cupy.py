@@ -1,10 +1,11 @@
 """CuPy: arrays in the memory of CUDA GPUs."""
 
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
 from .backend import Array, Backend
 from .host import host
+from .scipy_kernels import kernels_of
 
 __all__ = ["CupyBackend"]
 
@@ -17,6 +18,7 @@ class CupyBackend(Backend):
     compat = "array_api_compat.cupy"
     mend = "pip install 'pullback[cuda13]' (or 'pullback[cuda12]' with a CUDA 12 driver)"
     in_place = True
+    kernels: ClassVar = kernels_of("cupyx.scipy.special")
 
     def __init__(self, device: Any = None) -> None:
         super().__init__(device)
