@@ -6,8 +6,7 @@ function that has a derivative is differentiable, on NumPy, CuPy and any other a
 
 import sys
 from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import ops
 from .autodiff import (
@@ -25,12 +24,14 @@ from .autodiff import (
     tree_map,
     value_and_grad,
     vjp,
+    vmap,
 )
 from .backends import DTYPES, BackendMismatch, BackendUnavailable, backend, backends, use
 from .ops import *
 
 if TYPE_CHECKING:
     from . import compile, data, interop, nn, optim, train
+    from .autodiff.explain import explain
 
 __version__ = "0.1.0"
 
@@ -45,6 +46,7 @@ __all__ = [
     "compile",
     "data",
     "enable_grad",
+    "explain",
     "grad",
     "hessian",
     "hvp",
@@ -60,6 +62,7 @@ __all__ = [
     "use",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]
 __all__ += ops.__all__
 
@@ -68,10 +71,12 @@ Tensor.namespace = sys.modules[__name__]
 _ROOMS = ("compile", "data", "interop", "nn", "optim", "train")
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
     """The other rooms of the package, imported when first asked for, so that `import pullback` stays light."""
     if name in _ROOMS:
         return import_module(f"{__name__}.{name}")
+    if name == "explain":
+        return import_module(f"{__name__}.autodiff.explain").explain
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

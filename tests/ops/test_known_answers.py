@@ -18,7 +18,7 @@ FINITE = st.floats(-1e3, 1e3, width=64)
 @settings(max_examples=50, deadline=None)
 @given(arrays(np.float64, array_shapes(max_dims=3), elements=st.floats(-30, 30)))
 def test_activations_are_scipys(x: np.ndarray) -> None:
-    np.testing.assert_allclose(pb.erf(x), special.erf(x), rtol=1e-14, atol=1e-300)
+    np.testing.assert_allclose(pb.special.erf(x), special.erf(x), rtol=1e-14, atol=1e-300)
     np.testing.assert_allclose(pb.sigmoid(x), special.expit(x), rtol=1e-14)
     np.testing.assert_allclose(pb.softmax(x, axis=-1), special.softmax(x, axis=-1), rtol=1e-13)
     np.testing.assert_allclose(pb.log_softmax(x, axis=0), special.log_softmax(x, axis=0), rtol=1e-12, atol=1e-13)
@@ -26,9 +26,7 @@ def test_activations_are_scipys(x: np.ndarray) -> None:
     np.testing.assert_allclose(pb.softplus(x, threshold=np.inf), np.logaddexp(0, x), rtol=1e-13)
 
 
-@pytest.mark.parametrize(
-    "name", ["sigmoid", "softmax", "log_softmax", "softplus", "silu", "gelu", "elu", "tanh", "erf"]
-)
+@pytest.mark.parametrize("name", ["sigmoid", "softmax", "log_softmax", "softplus", "silu", "gelu", "elu", "tanh"])
 def test_activations_neither_overflow_nor_warn_far_out(name: str) -> None:
     x = pb.tensor([-1e4, -100.0, 0.0, 100.0, 1e4], requires_grad=True)
     y = getattr(pb, name)(x)
@@ -82,18 +80,13 @@ def test_scatter_add_is_the_transpose_of_take(size: int, raw: list[int]) -> None
     with pb.use("array_api_strict") as strict:
         own = pb.scatter_add(strict.asarray(updates), strict.asarray(indices), size=size)
         np.testing.assert_allclose(strict.to_host(own), expected, atol=1e-12)
-    assert np.sum(pb.take(x, indices) * updates) == pytest.approx(np.sum(x * expected))
+    assert np.sum(pb.take(x, indices, axis=0) * updates) == pytest.approx(np.sum(x * expected))
 
 
 def test_reading_a_part_sends_its_gradient_back_there(place: Backend) -> None:
     x = pb.tensor(np.arange(12.0).reshape(3, 4), requires_grad=True)
     (x[1:, ::2].sum() + x[-1, 0] + x[0].sum() + x[pb.tensor([0, 0, 2])].sum()).backward()
     assert x.grad.tolist() == [[3.0, 3.0, 3.0, 3.0], [1.0, 0.0, 1.0, 0.0], [3.0, 1.0, 2.0, 1.0]]
-
-
-def test_a_mask_as_an_index_says_what_to_do_instead() -> None:
-    with pytest.raises(TypeError, match=r"pb\.where"):
-        pb.ones(3)[pb.tensor([True, False, True])]
 
 
 @pytest.mark.parametrize(
@@ -106,11 +99,9 @@ def test_places_that_repeat_add_their_gradients(key: Any) -> None:
     assert pb.tensor(np.arange(6.0).reshape(3, 2))[pb.tensor([[0, 1], [2, 2]])].shape == (2, 2, 2)
 
 
-@pytest.mark.parametrize(
-    "key", [(np.asarray([0, 1]), 1), ([0, 1], [1, 0]), True, (slice(None), "a"), [True, False, True]]
-)
+@pytest.mark.parametrize("key", [1.0, "a", (slice(None), "a"), np.asarray([0.0]), [0.5]])
 def test_keys_that_are_not_understood_are_refused(key: Any) -> None:
-    with pytest.raises(TypeError, match=r"an index (holds|is of) integers"):
+    with pytest.raises(IndexError, match=r"an index (holds|is of) integers"):
         pb.ones((3, 3))[key]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..backends import backend, backend_of, dtype_name, find_backend_of
+from ..backends import backend, backend_of, find_backend_of, is_complex, is_floating
 from ..backends.host import host
 from .tensor import Tensor
 from .transforms import vjp
@@ -24,10 +24,11 @@ def check_grads(
     atol: float = 1e-7,
     seed: int = 0,
 ) -> None:
-    """Check the derivatives of a function, up to an order, against finite differences in float64.
+    """Check the derivatives of a function, up to an order, against finite differences in double precision.
 
     function: of arrays (or dicts, lists and tuples of them), giving one or several.
-    args: where to check; floating arrays are taken to float64 where they are, others are held constant.
+    args: where to check; real and complex arrays are taken to double precision where they are, others are held
+        constant.
     order: 1 checks the gradient; 2 also the gradient of the gradient; and so on.
     rtol, atol: how far the two may differ, relative to the larger and at least.
     Raises AssertionError, naming the argument, the order and both numbers.
@@ -40,9 +41,9 @@ def check_grads(
     """
     leaves, rebuild = flatten(list(args))
     points = [_in_double(x) for x in leaves]
-    chosen = [i for i, x in enumerate(points) if isinstance(x, Tensor) and "float" in x.dtype.name]
+    chosen = [i for i, x in enumerate(points) if isinstance(x, Tensor) and is_floating(x.dtype)]
     if not chosen:
-        raise ValueError("check_grads needs at least one floating argument")
+        raise ValueError("check_grads needs at least one real or complex floating argument")
     _check(
         lambda *xs: function(*rebuild(_put(points, chosen, xs))),
         [points[i] for i in chosen],
@@ -60,7 +61,9 @@ def _in_double(x: Any) -> Any:
     if not isinstance(x, Tensor) and find_backend_of(x) is None:
         return x
     x = x.detach() if isinstance(x, Tensor) else Tensor(x)
-    return x.astype("float64") if "float" in dtype_name(x.array.dtype) else x
+    if not is_floating(x.array.dtype):
+        return x
+    return x.astype("complex128" if is_complex(x.array.dtype) else "float64")
 
 
 def _put(values: Sequence[Any], places: Sequence[int], new: Sequence[Any]) -> list[Any]:
@@ -109,12 +112,16 @@ def _check(
 
 def _random_like(x: Tensor, generator: Any) -> Tensor:
     owner = backend_of(x.array)
-    return Tensor(owner.from_host(host.asarray(generator.standard_normal(x.shape)), device=x.device))
+    drawn = generator.standard_normal(x.shape)
+    if is_complex(x.dtype):
+        drawn = drawn + 1j * generator.standard_normal(x.shape)
+    return Tensor(owner.from_host(host.asarray(drawn), device=x.device))
 
 
 def _inner(a: Any, b: Any) -> float:
+    """The real inner product, in which a complex number is the pair of its parts."""
     pairs = zip(flatten(a)[0], flatten(b)[0], strict=True)
-    return float(sum(float(host.sum(_host(x) * _host(y))) for x, y in pairs))
+    return float(sum(float(host.sum(host.real(host.conj(_host(x)) * _host(y)))) for x, y in pairs))
 
 
 def _host(x: Any) -> Any:

@@ -18,6 +18,7 @@ __all__ = [
     "example",
     "integers",
     "normal",
+    "positive_definite",
     "probabilities",
     "uniform",
     "values",
@@ -36,24 +37,43 @@ class Example(NamedTuple):
 
     inputs: tuple[Any, ...]
     metadata: dict[str, Any]
+    observe: Callable[[Any, Any], Any] | None = None
+    """What is looked at of the output, `observe(xp, y)`, where parts of it are up to the library; None for all."""
+
+    def seen(self, xp: Any, y: Any) -> Any:
+        """What is compared and differentiated of an output."""
+        return y if self.observe is None else self.observe(xp, y)
 
     def draw(self, seed: int = 0) -> list[Any]:
-        """The inputs as host arrays in float64, int64 or bool; numbers as they are."""
+        """The inputs as host arrays in float64, complex128, int64 or bool; numbers as they are."""
         generator = host.random.default_rng(seed)
         return [given.draw(generator) if isinstance(given, Drawn) else given for given in self.inputs]
 
 
-def example(*inputs: Any, **metadata: Any) -> Example:
+def example(*inputs: Any, observe: Callable[[Any, Any], Any] | None = None, **metadata: Any) -> Example:
     """One call of an op."""
-    return Example(inputs, metadata)
+    return Example(inputs, metadata, observe)
 
 
-def normal(*shape: int, away_from_zero: float = 0.0) -> Drawn:
-    """Standard normal values; `away_from_zero` keeps clear of a kink there."""
+def normal(*shape: int, away_from_zero: float = 0.0, dtype: str = "float64") -> Drawn:
+    """Standard normal values; `away_from_zero` keeps clear of a kink there. Complex ones have two normal parts."""
 
     def draw(generator: Any) -> Any:
         x = generator.standard_normal(shape)
+        if dtype == "complex128":
+            return host.asarray(x + 1j * generator.standard_normal(shape))
         return host.asarray(x + away_from_zero * host.where(x < 0, -1.0, 1.0))
+
+    return Drawn(draw)
+
+
+def positive_definite(*shape: int, dtype: str = "float64") -> Drawn:
+    """Hermitian matrices (..., n, n) of the shape (..., n) with positive eigenvalues."""
+    factor = normal(*shape, shape[-1], dtype=dtype)
+
+    def draw(generator: Any) -> Any:
+        x = factor.draw(generator)
+        return x @ host.conj(host.swapaxes(x, -1, -2)) + shape[-1] * host.eye(shape[-1])
 
     return Drawn(draw)
 

@@ -10,11 +10,13 @@ from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from ..backends import Backend, Namespace, backend_of, common_backend, find_backend_of, plain_number, plain_numbers
+from ..backends import Backend, Namespace, backend_of, common_backend, find_backend_of, is_floating
+from ..backends.dispatch import plain_number, plain_numbers
+from .batching import level, lift
 from .examples import Example
 from .rule import Plan, Rule, make_plan
 from .tape import Node, Output, Place, recording
-from .tensor import Tensor, is_floating
+from .tensor import Tensor
 
 __all__ = ["Op", "op", "registry"]
 
@@ -39,7 +41,9 @@ class Op(Generic[P, R]):
         update_wrapper(self, forward)
         signature = inspect.signature(forward)
         parameters = list(signature.parameters.values())[1:]
-        self.__signature__ = signature.replace(parameters=parameters)
+        optional = {p for p in parameters if p.kind is p.POSITIONAL_ONLY and p.default is None}  # may be named
+        shown = [p.replace(kind=p.POSITIONAL_OR_KEYWORD) if p in optional else p for p in parameters]
+        self.__signature__ = signature.replace(parameters=shown)
         self.name = forward.__name__.lstrip("_")
         self.function: Callable[..., Any] = forward
         arrays = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL)]
@@ -117,6 +121,8 @@ class Op(Generic[P, R]):
 
     def on_tensors(self, inputs: Sequence[Any], metadata: dict[str, Any]) -> Any:
         """A call in which at least one input is a Tensor."""
+        if level.get():
+            inputs = lift(inputs)
         arrays: list[Any] = []
         parents: list[Place | None] = []
         tracked, bit = 0, 1  # a bit for each input that needs a gradient; `bit` ends as 1 << len(inputs)

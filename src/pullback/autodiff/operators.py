@@ -1,64 +1,123 @@
 """Python's operators and the methods of arrays, as calls of the namespace that a Tensor belongs to."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from .tape import Leaf, recording
+from ..backends import Namespace, is_complex, is_floating
+from .tape import Leaf, Place, recording
 
-if TYPE_CHECKING:
-    from .tensor import Tensor
-
-__all__ = ["in_place", "method", "number", "operator", "reflected"]
+__all__ = ["COMPARISONS", "SIGNS", "SPELLED", "Operators"]
 
 T = TypeVar("T")
 
+SPELLED = {
+    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide",
+    "mod": "remainder", "pow": "pow", "matmul": "matmul", "and": "bitwise_and", "or": "bitwise_or",
+    "xor": "bitwise_xor", "lshift": "bitwise_left_shift", "rshift": "bitwise_right_shift",
+}  # fmt: skip
+"""Python's binary operators, and the functions of the standard that they are."""
+COMPARISONS = {
+    "eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal",
+}  # fmt: skip
+SIGNS = {"neg": "negative", "pos": "positive", "abs": "abs", "invert": "bitwise_invert"}
 
-def operator(name: str) -> "Callable[[Tensor, Any], Tensor]":
+
+def _operator(name: str) -> Callable[[Any, Any], Any]:
     """`self + other` and its like."""
     op: Any = None
 
-    def apply(self: "Tensor", other: Any) -> "Tensor":
+    def apply(self: Any, other: Any) -> Any:
         nonlocal op
         if op is None:  # found once: an operator of small arrays costs little more than finding it
             op = getattr(self.namespace, name)
-        return op.on_tensors((self, other), {})  # type: ignore[no-any-return]
+        return op.on_tensors((self, other), {})
 
     return apply
 
 
-def reflected(name: str) -> "Callable[[Tensor, Any], Tensor]":
+def _reflected(name: str) -> Callable[[Any, Any], Any]:
     """`other + self`, where the other is no Tensor."""
     return lambda self, other: getattr(self.namespace, name)(other, self)
 
 
-def in_place(name: str) -> "Callable[[Tensor, Any], Tensor]":
-    """`self += other`: a variable takes the new values, and stays the variable it is; of a constant, a new one."""
+def _in_place(name: str) -> Callable[[Any, Any], Any]:
+    """`self += other`: a variable takes the new values, and stays the variable it is; of others, a new Tensor."""
 
-    def apply(self: "Tensor", other: Any) -> "Tensor":
-        result: Tensor = getattr(self.namespace, name)(self, other)
+    def apply(self: Any, other: Any) -> Any:
+        if isinstance(self.node, Leaf) and recording.get():
+            raise RuntimeError("a variable is changed in place only inside `with pb.no_grad():`")
+        result = getattr(self.namespace, name)(self, other)
+        if result.shape != self.shape:
+            raise ValueError(f"a Tensor of shape {self.shape} cannot take values of shape {result.shape}")
+        mine, its = self.array.dtype, result.array.dtype
+        if mine != its:
+            if is_floating(its) > is_floating(mine) or is_complex(its) > is_complex(mine):
+                raise TypeError(f"a {self.dtype.name} Tensor cannot take {result.dtype.name} values; use astype first")
+            result = result.astype(self.dtype)
         if not isinstance(self.node, Leaf):
             return result
-        if recording.get():
-            raise RuntimeError("a variable is changed in place only inside `with pb.no_grad():`")
-        if result.shape != self.shape:
-            raise ValueError(f"a variable of shape {self.shape} cannot take values of shape {result.shape}")
-        self.array = result.astype(self.dtype).array
+        self.array = result.array
         return self
 
     return apply
 
 
-def method(name: str) -> "Callable[..., Tensor]":
+def _method(name: str) -> Callable[..., Any]:
     """`self.name(...)` for a function of the namespace."""
 
-    def apply(self: "Tensor", *arguments: Any, **options: Any) -> "Tensor":
-        return getattr(self.namespace, name)(self, *arguments, **options)  # type: ignore[no-any-return]
+    def apply(self: Any, *arguments: Any, **options: Any) -> Any:
+        return getattr(self.namespace, name)(self, *arguments, **options)
 
     apply.__name__ = name
     apply.__doc__ = f"The same as `pb.{name}(self, ...)`."
     return apply
 
 
-def number(kind: Callable[[Any], T]) -> "Callable[[Tensor], T]":
+def _number(kind: Callable[[Any], T]) -> Callable[[Any], T]:
     """`float(self)` and its like, of a Tensor of one element."""
     return lambda self: kind(self.array if not self.shape else self.namespace.reshape(self, ()).array)
+
+
+def _transpose(self: Any) -> Any:
+    if len(self.shape) != 2:
+        raise ValueError(f".T is of a matrix, this has the shape {self.shape}; use .mT, or pb.permute_dims")
+    return self.namespace.matrix_transpose(self)
+
+
+class Operators:
+    """What the standard asks of an array object by way of operators, with their reflected and in-place forms."""
+
+    __slots__ = ()
+
+    namespace: ClassVar[Namespace]
+    node: Place | None
+
+    __hash__ = object.__hash__
+
+    __bool__, __int__, __float__, __complex__ = _number(bool), _number(int), _number(float), _number(complex)
+    __add__, __radd__, __iadd__ = _operator("add"), _reflected("add"), _in_place("add")
+    __sub__, __rsub__, __isub__ = _operator("subtract"), _reflected("subtract"), _in_place("subtract")
+    __mul__, __rmul__, __imul__ = _operator("multiply"), _reflected("multiply"), _in_place("multiply")
+    __truediv__, __rtruediv__, __itruediv__ = _operator("divide"), _reflected("divide"), _in_place("divide")
+    __floordiv__, __rfloordiv__ = _operator("floor_divide"), _reflected("floor_divide")
+    __mod__, __rmod__, __imod__ = _operator("remainder"), _reflected("remainder"), _in_place("remainder")
+    __pow__, __rpow__, __ipow__ = _operator("pow"), _reflected("pow"), _in_place("pow")
+    __matmul__, __rmatmul__, __imatmul__ = _operator("matmul"), _reflected("matmul"), _in_place("matmul")
+    __and__, __rand__, __iand__ = _operator("bitwise_and"), _reflected("bitwise_and"), _in_place("bitwise_and")
+    __or__, __ror__, __ior__ = _operator("bitwise_or"), _reflected("bitwise_or"), _in_place("bitwise_or")
+    __xor__, __rxor__, __ixor__ = _operator("bitwise_xor"), _reflected("bitwise_xor"), _in_place("bitwise_xor")
+    __lshift__, __rlshift__ = _operator("bitwise_left_shift"), _reflected("bitwise_left_shift")
+    __rshift__, __rrshift__ = _operator("bitwise_right_shift"), _reflected("bitwise_right_shift")
+    __ifloordiv__ = _in_place("floor_divide")
+    __ilshift__, __irshift__ = _in_place("bitwise_left_shift"), _in_place("bitwise_right_shift")
+    __eq__ = _operator("equal")
+    __ne__ = _operator("not_equal")
+    __lt__, __le__ = _operator("less"), _operator("less_equal")
+    __gt__, __ge__ = _operator("greater"), _operator("greater_equal")
+    __neg__, __pos__, __abs__ = _method("negative"), _method("positive"), _method("abs")
+    __invert__ = _method("bitwise_invert")
+    mT = property(_method("matrix_transpose"), doc="The last two axes exchanged.")
+    T = property(_transpose, doc="The axes of a matrix exchanged.")
+
+    sum, mean, max, min = _method("sum"), _method("mean"), _method("max"), _method("min")
+    reshape, astype = _method("reshape"), _method("astype")

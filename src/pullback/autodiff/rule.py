@@ -6,7 +6,7 @@ from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
-from ..backends import backend_of, find_backend_of
+from ..backends import Backend, backend_of, find_backend_of, is_complex, is_floating
 from .tape import Node, Output, Place
 from .tensor import Tensor
 
@@ -62,9 +62,10 @@ def _picker(places: Sequence[int | slice]) -> Callable[[Sequence[Any]], Sequence
 class Plan:
     """What is saved and what is called when a certain set of an op's inputs needs gradients."""
 
-    __slots__ = ("arrays", "facts", "pick", "steps")
+    __slots__ = ("arrays", "facts", "op", "pick", "steps")
 
-    def __init__(self, saves: Sequence[tuple[int | slice, str]], steps: tuple[Step, ...]) -> None:
+    def __init__(self, op: "Differentiable", saves: Sequence[tuple[int | slice, str]], steps: tuple[Step, ...]) -> None:
+        self.op = op
         self.arrays = [position for position, fact in saves if not fact]  # positions in (*inputs, output)
         self.facts = [(position, fact) for position, fact in saves if fact]
         self.pick = _picker(self.arrays)
@@ -74,12 +75,15 @@ class Plan:
         """What the node must keep of (*inputs, output): arrays, which `pick` picks, then facts."""
         return [*self.pick(pool), *(_fact(pool[position], fact) for position, fact in self.facts)]
 
-    def pull(self, node: Node, g: Any, needed: set[Place] | None, record: bool) -> list[tuple[Place, Any]]:
+    def pull(
+        self, node: Node, g: Any, needed: set[Place] | None, record: bool, owner: Backend
+    ) -> list[tuple[Place, Any]]:
         """The gradients of the node's parents, each with its parent.
 
         g: the gradient of the output; for an op with several, a dict of those that arrived, by number.
+        owner: the backend whose implementations run, where nothing is recorded.
         """
-        parents, values, owner = node.parents, node.values, node.owner
+        parents, values = node.parents, node.values
         if type(g) is dict:
             g = _complete(g, node, record)
         if record:
@@ -112,7 +116,7 @@ class Plan:
             except AttributeError:
                 raise TypeError(f"{rule.name} gave {type(pieces).__name__}; a vjp gives an array") from None
             if not fits or len(slots) != 1:
-                pieces = _fit(pieces, parent, rule, record, len(slots))
+                pieces = _fit(pieces if record else owner.from_scalar(pieces), parent, rule, record, len(slots))
             pairs.append((parent, pieces))
         return pairs
 
@@ -159,7 +163,11 @@ def make_plan(op: Differentiable, tracked: int, count: int) -> Plan:
     for rule in rules:
         take = [names.index(name) for name in rule.saves]
         steps.append(Step(rule, _picker(take), slots[rule], take[0] if len(take) == 1 else None))
-    return Plan([wanted[name] for name in names], tuple(steps))
+    saves = [wanted[name] for name in names]
+    constants: list[tuple[int | slice, str]] = [
+        (i, "number") for i in range(count) if not tracked >> i & 1 and (i, "") not in saves
+    ]
+    return Plan(op, saves + constants, tuple(steps))
 
 
 def _fit(piece: Any, parent: Any, rule: Rule, record: bool, expected: int = 1) -> Any:
@@ -174,10 +182,16 @@ def _fit(piece: Any, parent: Any, rule: Rule, record: bool, expected: int = 1) -
             raise ValueError(f"{rule.name} gave a gradient of shape {array.shape} for an input of shape {shape}")
         axes = tuple(i for i, n in enumerate(array.shape) if i < lead or n != shape[i - lead])
         piece = xp.reshape(xp.sum(piece, axis=axes, keepdims=True), shape)
-    return piece if array.dtype == parent.dtype else xp.astype(piece, parent.dtype)
+    if array.dtype == parent.dtype:
+        return piece
+    if is_complex(array.dtype) and not is_complex(parent.dtype):
+        piece = xp.real(piece)  # a real input moves along the real axis only
+    return xp.astype(piece, parent.dtype)
 
 
 def _fact(value: Any, fact: str) -> Any:
+    if fact == "number":  # no vjp sees it: a constant, kept for those who read the tape
+        return value if isinstance(value, (bool, int, float, complex)) else None
     if isinstance(value, (tuple, list)):
         return tuple(_fact(v, fact) for v in value)
     if fact == "place":
@@ -190,7 +204,7 @@ def _restore(value: Any, position: int | slice, node: Node) -> Any:
     """A saved array as the Tensor that it was, in its place on the tape."""
     if position == len(node.parents):
         if type(value) is tuple:
-            return tuple(Tensor(y, Output(node, i, y)) for i, y in enumerate(value))
+            return tuple(Tensor(y, Output(node, i, y) if is_floating(y.dtype) else None) for i, y in enumerate(value))
         return Tensor(value, node)
     if isinstance(position, slice):
         return tuple(_restore(v, i, node) for i, v in enumerate(value, position.start))

@@ -10,8 +10,9 @@ from contextvars import ContextVar
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any, TypeAlias
+from weakref import ref
 
-from ..backends import Array, Backend
+from ..backends import Array, Backend, backend_of, is_complex
 
 __all__ = ["Leaf", "Node", "Output", "Place", "behind", "enable_grad", "no_grad", "recording", "walk"]
 
@@ -48,21 +49,22 @@ def enable_grad() -> Any:
 
 
 class Leaf:
-    """A variable: where the walk ends, and where `.grad` is kept."""
+    """A variable: where the walk ends, and where `.grad` is kept.
 
-    __slots__ = ("dtype", "grad", "index", "owner", "shape")
+    variable: its Tensor, or None where that is gone; a weak reference.
+    """
+
+    __slots__ = ("dtype", "grad", "index", "owner", "shape", "variable")
 
     parents = ()
 
-    def __init__(self, owner: Backend, shape: tuple[int, ...], dtype: Any) -> None:
+    def __init__(self, tensor: Any, owner: Backend) -> None:
         self.index = next(_clock)
+        self.variable = ref(tensor)
         self.owner = owner
-        self.shape = shape
-        self.dtype = dtype
+        self.shape = tensor.array.shape
+        self.dtype = tensor.array.dtype
         self.grad: Any = None
-
-    def __reduce__(self) -> Any:  # a copy is younger than what was computed from this one
-        return Leaf, (self.owner, self.shape, self.dtype)
 
 
 class Node:
@@ -118,12 +120,17 @@ def walk(
     record: compute on Tensors, which writes the walk itself on the tape.
     retain: keep the graph, so that it can be walked again; else it is freed on the way.
     Returns the gradient at each place that was asked for and reached.
+
+    Between its ends the walk multiplies by Jacobians, also where they are complex. The gradient of a real number at
+    z, the direction of its steepest ascent, is the conjugate of that product: both ends are conjugated.
     """
     ends = frozenset(wanted or ())
     needed = None if wanted is None else _leading_to(ends, [place for place, _ in seeds])
     gradients: dict[Place, Any] = {}
     pending: list[tuple[int, Any]] = []
-    arrivals = [(place, g) for place, g in seeds if needed is None or place in needed]
+    arrivals = [(place, _conjugate(place, g, record)) for place, g in seeds if needed is None or place in needed]
+    met = () if record else (o for place, g in arrivals for o in (place.owner, backend_of(place.owner.from_scalar(g))))
+    owner = next((o for o in met if o.spreads), None)
     while True:
         for place, g in arrivals:
             present = gradients.get(place)
@@ -134,7 +141,7 @@ def walk(
                 if type(place) is not Leaf and place not in ends:
                     heappush(pending, (-place.index, place))
         if not pending:
-            return gradients if record else _delivered(gradients, [g for _, g in seeds])
+            return _delivered(gradients, [] if record else [g for _, g in seeds], record)
         place = heappop(pending)[1]
         g = gradients.pop(place)
         if type(place) is Output:
@@ -142,7 +149,7 @@ def walk(
             continue
         if place.plan is None:
             raise RuntimeError("this graph was walked and freed; call backward(retain_graph=True) to walk it again")
-        arrivals = place.plan.pull(place, g, needed, record)
+        arrivals = place.plan.pull(place, g, needed, record, owner or place.owner)
         if not retain:
             place.plan, place.parents, place.values = None, (), ()
 
@@ -152,11 +159,21 @@ def _merge(a: dict[int, Any], b: dict[int, Any]) -> dict[int, Any]:
     return {**a, **{number: a[number] + g if number in a else g for number, g in b.items()}}
 
 
-def _delivered(gradients: dict[Place, Any], given: Iterable[Any]) -> dict[Place, Any]:
+def _conjugate(place: Place, g: Any, record: bool) -> Any:
+    if not is_complex(place.dtype):
+        return g
+    if record:
+        return g.namespace.conj(g)
+    g = place.owner.from_scalar(g)
+    return place.owner.from_scalar(backend_of(g).namespace.conj(g))
+
+
+def _delivered(gradients: dict[Place, Any], given: Iterable[Any], record: bool) -> dict[Place, Any]:
     """Each gradient as an array of its own, so that writing to one changes neither another nor what was given."""
     seen = set(map(id, given))
     for place, g in gradients.items():
-        gradients[place] = place.owner.own(g, shared=id(g) in seen)
+        g = _conjugate(place, g, record)
+        gradients[place] = g if record else place.owner.own(g, shared=id(g) in seen)
         seen.add(id(g))
     return gradients
 

@@ -4,19 +4,14 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any, ClassVar
 
-from ..backends import DTYPES, Array, DType, Namespace, backend_of, dtype_name
-from .operators import in_place, method, number, operator, reflected
+from ..backends import DTYPES, Array, DType, Namespace, backend_of, dtype_name, is_complex, is_floating
+from .operators import Operators
 from .tape import Leaf, Place, enable_grad, walk
 
-__all__ = ["Tensor", "is_floating"]
+__all__ = ["Tensor"]
 
 
-def is_floating(dtype: Any) -> bool:
-    """Whether values of a data type have derivatives."""
-    return dtype_name(dtype).startswith(("float", "bfloat", "complex"))
-
-
-class Tensor:
+class Tensor(Operators):
     """An array plus its place on the tape.
 
     array: of any backend. Nothing is copied.
@@ -96,7 +91,7 @@ class Tensor:
         elif self.node is None:
             if not is_floating(self.array.dtype):
                 raise TypeError(f"only floating-point Tensors have gradients; this one is {self.dtype.name}")
-            self.node = Leaf(backend_of(self.array), self.array.shape, self.array.dtype)
+            self.node = Leaf(self, backend_of(self.array))
         return self
 
     def detach(self) -> "Tensor":
@@ -109,15 +104,16 @@ class Tensor:
         gradient: the gradient of this value, of its shape; 1 for a value of one element.
         create_graph: record the walk, so that the gradients can be differentiated in turn.
         retain_graph: keep the graph for another walk; by default only with `create_graph`.
-        Raises RuntimeError for a constant, for several elements without `gradient`, and for a graph already freed.
+        Raises RuntimeError for a constant, for several elements or a complex one without `gradient`, and for a
+        graph already freed.
         """
         if self.node is None:
             raise RuntimeError("backward() was called on a constant; no variable with requires_grad led to it")
         if gradient is None:
-            if self.size != 1:
+            if self.size != 1 or is_complex(self.array.dtype):
                 raise RuntimeError(
-                    f"backward() of a Tensor of shape {self.shape} needs gradient=, a Tensor of that shape; "
-                    "or reduce it to one number first, for example with .sum()"
+                    f"backward() of a {self.dtype.name} Tensor of shape {self.shape} needs gradient=, a Tensor of that "
+                    "shape; or make it one real number first, for example with .sum() and pb.real"
                 )
             gradient = Tensor(backend_of(self.array).namespace.ones_like(self.array))
         g = gradient if isinstance(gradient, Tensor) else Tensor.namespace.asarray(gradient)
@@ -148,8 +144,27 @@ class Tensor:
         """The same values on another device of this backend."""
         return Tensor.namespace.to_device(self, device)  # type: ignore[no-any-return]
 
+    def __reduce__(self) -> Any:
+        if self.node is not None and not isinstance(self.node, Leaf):
+            raise TypeError("a Tensor that was computed from variables is not copied; copy x.detach()")
+        return _restore, (self.array, self.requires_grad)
+
     def __array_namespace__(self, /, *, api_version: str | None = None) -> Namespace:
+        if api_version not in (None, *Tensor.namespace.API_VERSIONS):
+            known = ", ".join(Tensor.namespace.API_VERSIONS)
+            raise ValueError(f"pullback follows the array API standard in its versions {known}; got {api_version!r}")
         return Tensor.namespace
+
+    def __dlpack__(
+        self, /, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
+    ) -> Any:
+        if self.node is not None:
+            raise BufferError("a Tensor that is being recorded is not shared by DLPack; share x.detach()")
+        options = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
+        return self.array.__dlpack__(**{name: value for name, value in options.items() if value is not None})
+
+    def __dlpack_device__(self) -> tuple[Any, int]:
+        return self.array.__dlpack_device__()  # type: ignore[no-any-return]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if self.node is not None:
@@ -176,35 +191,23 @@ class Tensor:
         return Tensor.namespace.getitem(self, key)  # type: ignore[no-any-return]
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if self.node is not None:
+        if self.node is not None or (isinstance(value, Tensor) and value.requires_grad):
             raise TypeError("a Tensor that is being recorded cannot be written to; build a new one with pb.where(...)")
-        self.array[key] = value.array if isinstance(value, Tensor) else value
+        whole = tuple(map(_plain, key)) if isinstance(key, tuple) else _plain(key)
+        self.array[whole] = _plain(value)
 
     def __repr__(self) -> str:
-        values = repr(self.numpy()).removeprefix("array(").removesuffix(")")
+        owner = backend_of(self.array)
+        values = owner.show(self.array)
         if "dtype=" not in values:
             values += f", dtype={self.dtype.name}"
-        owner = backend_of(self.array)
         where = "" if owner.name == "numpy" else f", backend={owner.name}"
         return f"Tensor({values}{where}{', requires_grad=True' if self.requires_grad else ''})"
 
-    __hash__ = object.__hash__
 
-    __bool__, __int__, __float__, __complex__ = number(bool), number(int), number(float), number(complex)
-    __add__, __radd__, __iadd__ = operator("add"), reflected("add"), in_place("add")
-    __sub__, __rsub__, __isub__ = operator("subtract"), reflected("subtract"), in_place("subtract")
-    __mul__, __rmul__, __imul__ = operator("multiply"), reflected("multiply"), in_place("multiply")
-    __truediv__, __rtruediv__, __itruediv__ = operator("divide"), reflected("divide"), in_place("divide")
-    __pow__, __rpow__ = operator("pow"), reflected("pow")
-    __matmul__, __rmatmul__ = operator("matmul"), reflected("matmul")
-    __eq__ = operator("equal")  # type: ignore[assignment]
-    __ne__ = operator("not_equal")  # type: ignore[assignment]
-    __lt__, __le__ = operator("less"), operator("less_equal")
-    __gt__, __ge__ = operator("greater"), operator("greater_equal")
-    __and__, __or__ = operator("logical_and"), operator("logical_or")
-    __neg__, __pos__, __abs__ = method("negative"), method("positive"), method("abs")
-    __invert__ = method("logical_not")
-    T = mT = property(method("matrix_transpose"), doc="The last two axes exchanged.")
+def _restore(array: Array, requires_grad: bool) -> Tensor:
+    return Tensor(array).requires_grad_(requires_grad)
 
-    sum, mean, max, min = method("sum"), method("mean"), method("max"), method("min")
-    reshape, astype = method("reshape"), method("astype")
+
+def _plain(x: Any) -> Any:
+    return x.array if isinstance(x, Tensor) else x

@@ -1,4 +1,4 @@
-"""Functions of functions: gradients, products with Jacobians, Jacobians and Hessians.
+"""Functions of functions: gradients, and products with Jacobians and Hessians.
 
 All of them are walks over the tape. Arguments may be arrays, Tensors, or dicts, lists and tuples of them. Arrays in,
 arrays out; Tensors in, Tensors out. Inside another transform, and for arguments that require a gradient, the results
@@ -10,15 +10,17 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import Any
 
-from ..backends import backend, backend_of, find_backend_of
+from ..backends import backend, find_backend_of
+from .batching import inside, level
 from .op import op
 from .tape import Leaf, behind, enable_grad, recording, walk
 from .tensor import Tensor
 from .tree import flatten, tree_map
 
-__all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
+__all__ = ["alias", "depth", "grad", "hvp", "jvp", "linearize", "value_and_grad", "vjp"]
 
-_depth: ContextVar[int] = ContextVar("pullback_transform_depth", default=0)
+depth: ContextVar[int] = ContextVar("pullback_transform_depth", default=0)
+"""How many transforms are under way, one in another, inside the innermost `vmap`."""
 
 
 @op
@@ -33,26 +35,28 @@ alias.vjp("x")(lambda xp, g: g)
 def _variable(x: Any) -> Any:
     if x is None or isinstance(x, (bool, str)):
         return x
-    if isinstance(x, Tensor):
-        return alias(x) if x.requires_grad else Tensor(x.array).requires_grad_()
-    return Tensor(x if find_backend_of(x) is not None else backend().asarray(x, dtype="float32")).requires_grad_()
+    if not isinstance(x, Tensor):
+        x = Tensor(x if find_backend_of(x) is not None else backend().asarray(x, dtype="float32"))
+    if level.get():
+        x = inside(x)
+    return alias(x) if x.requires_grad else Tensor(x.array).requires_grad_()
 
 
 def _as_tensor(x: Any) -> Tensor:
     return x if isinstance(x, Tensor) else Tensor(x if find_backend_of(x) is not None else backend().asarray(x))
 
 
-def _linearize(
+def linearize(
     function: Callable[..., Any], args: Sequence[Any], argnums: Any, options: dict[str, Any], retain: bool
 ) -> tuple[Any, Callable[[Any], Any]]:
     """The value of `function`, and the map from its cotangent to those of the chosen arguments."""
     chosen = [argnums] if isinstance(argnums, int) else list(argnums)
     leaves, rebuild = flatten([args[i] for i in chosen])
     everything = flatten(list(args))[0]
-    nested = _depth.get() > 0
+    nested = depth.get() > 0
     tensors = nested or any(isinstance(x, Tensor) for x in everything)
     recorded = nested or any(isinstance(x, Tensor) and x.requires_grad for x in everything)
-    level = _depth.set(_depth.get() + 1)
+    level = depth.set(depth.get() + 1)
     try:
         with enable_grad():
             variables = [_variable(x) for x in leaves]
@@ -62,7 +66,7 @@ def _linearize(
             outputs, rebuild_value = flatten(function(*every, **options))
             outputs = list(map(_as_tensor, outputs))
     finally:
-        _depth.reset(level)
+        depth.reset(level)
     places = [x.node for x in variables if isinstance(x, Tensor) and x.node is not None]
     if tensors and not recorded and recording.get():  # variables that the function reaches besides its arguments
         reached = behind([y.node for y in outputs if y.node is not None])
@@ -76,7 +80,7 @@ def _linearize(
         cotangents = [
             g if g.array.dtype == y.array.dtype else g.astype(y.dtype) for g, y in zip(cotangents, outputs, strict=True)
         ]
-        record = recorded or _depth.get() > 0 or any(g.requires_grad for g in cotangents)
+        record = recorded or depth.get() > 0 or any(g.requires_grad for g in cotangents)
         pairs = zip(outputs, cotangents, strict=True)
         seeds = [(y.node, g if record else g.array) for y, g in pairs if y.node is not None]
         with enable_grad():
@@ -115,7 +119,7 @@ def value_and_grad(
             extra.append(tree_map(lambda x: x.detach() if isinstance(x, Tensor) else x, aux))
             return value
 
-        y, pullback = _linearize(value_only, args, argnums, options, retain=False)
+        y, pullback = linearize(value_only, args, argnums, options, retain=False)
         if (shape := getattr(y, "shape", None)) not in ((), (1,)):
             raise ValueError(f"a gradient is that of one number, not of shape {shape}; use pb.jacobian or pb.vjp")
         one = Tensor.namespace.ones_like(_as_tensor(y).detach())
@@ -151,7 +155,7 @@ def vjp(function: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], 
     >>> pullback(numpy.ones(2))
     (array([3., 4.]), array([1., 2.]))
     """
-    return _linearize(function, args, range(len(args)), {}, retain=True)
+    return linearize(function, args, range(len(args)), {}, retain=True)
 
 
 def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -182,38 +186,3 @@ def hvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     """
     slopes, pullback = vjp(grad(function, range(len(primals))), *primals)
     return slopes, pullback(tuple(tangents))
-
-
-def jacobian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
-    """The function that gives the matrix of all first derivatives of `function`.
-
-    Its result has the shape of the value (one Tensor) followed by that of the argument, for each array in it.
-
-    >>> import numpy
-    >>> jacobian(lambda x: x * x)(numpy.asarray([1.0, 2.0]))
-    array([[2., 0.],
-           [0., 4.]])
-    """
-
-    @wraps(function)
-    def differentiated(*args: Any, **options: Any) -> Any:
-        y, pullback = _linearize(function, args, argnums, options, retain=True)
-        array = y.array if isinstance(y, Tensor) else y
-        owner, size = backend_of(array), _as_tensor(y).size
-        basis = owner.namespace.eye(size, dtype=array.dtype, device=owner.device_of(array))
-        rows = [pullback(owner.namespace.reshape(basis[i, :], array.shape)) for i in range(size)]
-        xp = Tensor.namespace if isinstance(y, Tensor) else owner.namespace
-        return tree_map(lambda x, *row: xp.reshape(xp.stack(row), (*y.shape, *x.shape)), rows[0], *rows)
-
-    return differentiated
-
-
-def hessian(function: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
-    """The function that gives the matrix of all second derivatives of a function whose value is one number.
-
-    >>> import numpy
-    >>> hessian(lambda x: x[0] * x[0] * x[1])(numpy.asarray([1.0, 2.0]))
-    array([[4., 2.],
-           [2., 0.]])
-    """
-    return jacobian(grad(function, argnums), argnums)

@@ -43,6 +43,8 @@ class Backend:
     """Whether slices are views, so that parameters can lie in one flat buffer and be updated in place."""
     block: ClassVar[int | None] = None
     """How many elements of a flat buffer to update at once, so that they stay in cache; None for all."""
+    spreads: ClassVar[bool] = False
+    """Whether gradients of it make its own of all that they meet on the way back, as those of a batch do."""
     several_devices: bool = True
     """Whether two arrays can be in different places, so that it must be checked."""
     kernels: ClassVar[dict[str, Callable[..., Any]]] = {}
@@ -128,6 +130,10 @@ class Backend:
     def to_host(self, array: Array, /) -> Any:
         """An array of this backend as a NumPy array; a view where memory can be shared."""
         return host.asarray(array)
+
+    def show(self, array: Array, /) -> str:
+        """The values of an array as text."""
+        return repr(self.to_host(array)).removeprefix("array(").removesuffix(")")
 
     def to_device(self, array: Array, device: Any, /) -> Array:
         """An array of this backend, moved to another of its devices."""

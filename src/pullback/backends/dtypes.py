@@ -1,8 +1,9 @@
 """The standard's data types, named once for every backend."""
 
+from functools import cache
 from typing import Any, Final
 
-__all__ = ["DTYPES", "DType", "dtype_name"]
+__all__ = ["DTYPES", "KINDS", "DType", "dtype_in", "dtype_name", "is_complex", "is_floating"]
 
 
 def dtype_name(dtype: Any, /) -> str:
@@ -57,3 +58,34 @@ DTYPES: Final = {
         *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
     )
 }
+
+KINDS: Final = {
+    "bool": ("bool",),
+    "signed integer": ("int8", "int16", "int32", "int64"),
+    "unsigned integer": ("uint8", "uint16", "uint32", "uint64"),
+    "integral": ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    "real floating": ("float16", "bfloat16", "float32", "float64"),
+    "complex floating": ("complex64", "complex128"),
+    "numeric": tuple(name for name in DTYPES if name != "bool"),
+}
+"""The standard's kinds of data types, and the names of those that are of each."""
+
+
+def is_floating(dtype: Any) -> bool:
+    """Whether values of a data type have derivatives: the real and the complex floating ones."""
+    return _starts_with(("float", "bfloat", "complex"), id(type(dtype)), dtype)
+
+
+def is_complex(dtype: Any) -> bool:
+    """Whether a data type is complex64 or complex128."""
+    return _starts_with(("complex",), id(type(dtype)), dtype)
+
+
+@cache
+def _starts_with(kinds: tuple[str, ...], _: int, dtype: Any) -> bool:  # by type: some object to being compared
+    return dtype_name(dtype).startswith(kinds)
+
+
+def dtype_in(xp: Any, dtype: Any, /) -> Any:
+    """A namespace's own data type of that name; None stays None."""
+    return None if dtype is None else getattr(xp, dtype_name(dtype))

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from . import numba_kernels
+from . import linalg_kernels, numba_kernels
 from .host import host as np
+from .scipy_kernels import kernels_of
 
 __all__ = ["BLOCK", "kernels"]
 
@@ -26,6 +27,8 @@ kernels: dict[str, Callable[..., Any]] = {
 } | {
     "matmul": np.matmul,
     "divide.vjp(x1)": np.divide,
+    **kernels_of("scipy.special"),
+    **linalg_kernels.kernels,
 }
 
 
@@ -117,6 +120,11 @@ def _(g: Any, y: Any, *, axis: int) -> Any:
 @kernel("random_bits")
 def _(like: Any, *, seed: int, offset: int, size: int) -> Any:
     return np.random.Philox(key=seed, counter=offset).random_raw(size).view(np.int64)
+
+
+@kernel("pick")
+def _(x: Any, *indices: Any) -> Any:
+    return x[indices]
 
 
 @kernel("scatter_add")

@@ -1,45 +1,136 @@
 """The standard's data type functions, and the moves between devices and backends."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..autodiff.examples import example, integers, normal
 from ..autodiff.op import op
-from ..autodiff.tensor import Tensor, is_floating
-from ..backends import Array, Backend, Namespace, backend_of, dtype_name, open_backend
+from ..autodiff.tensor import Tensor
+from ..backends import (
+    DTYPES,
+    KINDS,
+    Array,
+    Backend,
+    DType,
+    Namespace,
+    backend_of,
+    dtype_in,
+    dtype_name,
+    is_floating,
+    open_backend,
+)
 
-__all__ = ["astype", "isdtype", "to_device"]
+__all__ = ["astype", "can_cast", "finfo", "iinfo", "isdtype", "result_type", "to_device"]
 
 
-@op(examples=[example(normal(3), dtype="float64"), example(integers(3, high=5), dtype="float64")])
+@op(
+    examples=[
+        example(normal(3), dtype="float64"),
+        example(integers(3, high=5), dtype="float64"),
+        example(normal(3), dtype="complex128"),
+    ]
+)
 def _astype(xp: Namespace, x: Array, /, *, dtype: Any, copy: bool = True) -> Array:
-    return xp.astype(x, getattr(xp, dtype_name(dtype)), copy=copy)
+    return xp.astype(x, dtype_in(xp, dtype), copy=copy)
 
 
 _astype.vjp("x")(lambda xp, g: g)
 
 
-def astype(x: Array, dtype: Any, /, *, copy: bool = True) -> Array:
+def astype(x: Array, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Array:
     """The same values in another data type; the gradient comes back in the input's own.
 
     dtype: `pb.float64`, its name, or an array library's data type. What is cast to integers or to bool is a
         constant: it does not change with its input, but for jumps.
     """
+    if device is not None:
+        x = to_device(x, device)
     whole = isinstance(x, Tensor) and not is_floating(dtype)
     return _astype(x.detach() if whole else x, dtype=dtype, copy=copy)
 
 
 def isdtype(dtype: Any, kind: Any) -> bool:
-    """Whether a data type is of a kind: `"real floating"`, `"integral"`, ..., a data type, or a tuple of them."""
-    xp = open_backend("numpy").namespace
-    own = tuple(
-        k if k in _KINDS else getattr(xp, dtype_name(k)) for k in (kind if isinstance(kind, tuple) else (kind,))
-    )
-    return bool(xp.isdtype(getattr(xp, dtype_name(dtype)), own))
+    """Whether a data type is of a kind: `"real floating"`, `"integral"`, ..., a data type, or a tuple of them.
+
+    >>> import pullback as pb
+    >>> isdtype(pb.float32, "real floating"), isdtype(pb.int8, (pb.bool, "unsigned integer"))
+    (True, False)
+    """
+    name = dtype_name(dtype)
+    kinds = kind if isinstance(kind, tuple) else (kind,)
+    return any(name in KINDS[k] if isinstance(k, str) and k in KINDS else name == dtype_name(k) for k in kinds)
 
 
-_KINDS = (
-    "bool", "signed integer", "unsigned integer", "integral", "real floating", "complex floating", "numeric",
-)  # fmt: skip
+def result_type(*arrays_and_dtypes: Any) -> DType:
+    """The data type that arrays, data types and Python numbers have together.
+
+    >>> import pullback as pb
+    >>> result_type(pb.int32, pb.uint8), result_type(pb.ones(2), 1)
+    (pullback.int32, pullback.float32)
+    """
+    xp = _reference()
+    known = [x if isinstance(x, (bool, int, float, complex)) else _in(xp, x) for x in arrays_and_dtypes]
+    return DTYPES[dtype_name(xp.result_type(*known))]
+
+
+def can_cast(from_: Any, to: Any, /) -> bool:
+    """Whether an array, or a data type, is taken to another data type without changing its kind of number."""
+    xp = _reference()
+    return bool(xp.can_cast(_in(xp, from_), _in(xp, to)))
+
+
+class FloatingInfo(NamedTuple):
+    """The limits of a floating-point data type; what `finfo` gives."""
+
+    bits: int
+    eps: float
+    max: float
+    min: float
+    smallest_normal: float
+    dtype: DType
+
+
+class IntegerInfo(NamedTuple):
+    """The limits of an integer data type; what `iinfo` gives."""
+
+    bits: int
+    max: int
+    min: int
+    dtype: DType
+
+
+def finfo(type: Any, /) -> FloatingInfo:
+    """The limits of a real or complex floating-point data type, or of an array's.
+
+    >>> import pullback as pb
+    >>> finfo(pb.float32).eps
+    1.1920928955078125e-07
+    """
+    found = _reference().finfo(_in(_reference(), type))
+    eps, largest, least, normal = (float(getattr(found, n)) for n in ("eps", "max", "min", "smallest_normal"))
+    return FloatingInfo(int(found.bits), eps, largest, least, normal, DTYPES[dtype_name(found.dtype)])
+
+
+def iinfo(type: Any, /) -> IntegerInfo:
+    """The limits of an integer data type, or of an array's.
+
+    >>> import pullback as pb
+    >>> iinfo(pb.int8).max
+    127
+    """
+    found = _reference().iinfo(_in(_reference(), type))
+    return IntegerInfo(int(found.bits), int(found.max), int(found.min), DTYPES[dtype_name(found.dtype)])
+
+
+def _reference() -> Namespace:
+    """The library whose rules for data types hold for all: NumPy's are the standard's, and more."""
+    return open_backend("numpy").namespace
+
+
+def _in(xp: Namespace, x: Any) -> Any:
+    name = dtype_name(getattr(x, "dtype", x))
+    if not hasattr(xp, name):
+        raise TypeError(f"expected an array or a data type of the standard; got {x!r}")
+    return getattr(xp, name)
 
 
 @op(examples=[example(normal(3), device=None)])

@@ -1,24 +1,87 @@
-"""The standard's indexing functions, and their transposes: what reading takes apart, writing puts together."""
+"""The standard's indexing functions, and all that `x[key]` may be."""
 
+from math import prod
 from operator import index
 from typing import Any
 
-from ..autodiff.examples import example, integers, normal, values
+from ..autodiff.examples import boolean, example, integers, normal, values
 from ..autodiff.op import op
 from ..autodiff.tensor import Tensor
 from ..backends import Array, Namespace, backend_of, dtype_name, find_backend_of
-from .manipulation import reshape
+from .manipulation import broadcast_arrays, broadcast_shapes, broadcast_to, moveaxis, reshape
+from .scatter import embed, scatter_add, scatter_add_along_axis
 
-__all__ = ["embed", "getitem", "one_hot", "scatter_add", "take"]
+__all__ = ["getitem", "one_hot", "take", "take_along_axis"]
 
 _REPEATED = values([0, 2, 2, 1, 2], differentiable=False)
 
 
 @op(
     examples=[
+        example(normal(4, 3), _REPEATED, axis=0),
+        example(normal(2, 3), _REPEATED, axis=-1),
+        example(normal(3, dtype="complex128"), _REPEATED),
+    ]
+)
+def _take(xp: Namespace, x: Array, indices: Array, /, *, axis: int = 0) -> Array:
+    return xp.take(x, indices, axis=axis)
+
+
+@_take.vjp("x")
+def _(xp: Namespace, g: Array, x_shape: tuple[int, ...], indices: Array, *, axis: int) -> Array:
+    return scatter_add(g, indices, size=x_shape[axis], axis=axis)
+
+
+def take(x: Array, indices: Array, /, *, axis: int | None = None) -> Array:
+    """The parts of an array at some places along an axis; places may repeat, and their gradients add up.
+
+    indices: one axis of integers, negative ones counting from the end.
+    axis: may be left out for an array of one axis.
+    """
+    if axis is None:
+        if len(x.shape) != 1:
+            raise ValueError(f"take needs axis= for an array of {len(x.shape)} axes")
+        axis = 0
+    return _take(x, indices, axis=axis)
+
+
+@op(
+    examples=[
+        example(normal(2, 3), values([[0, 2, 2, 0], [1, 1, -1, 0]], differentiable=False)),
+        example(normal(3, 2), values([[0, 2]], differentiable=False), axis=0),
+    ]
+)
+def _take_along_axis(xp: Namespace, x: Array, indices: Array, /, *, axis: int = -1) -> Array:
+    return xp.take_along_axis(x, indices, axis=axis)
+
+
+@_take_along_axis.vjp("x")
+def _(xp: Namespace, g: Array, x_shape: tuple[int, ...], indices: Array, *, axis: int) -> Array:
+    return scatter_add_along_axis(g, indices, size=x_shape[axis], axis=axis)
+
+
+def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:
+    """For each place along the other axes, the elements that its own indices name along `axis`.
+
+    indices: integers, of as many axes as x, and broadcast against x along the others. The gradients of an element
+        that is named more than once add up.
+    """
+    axis = axis % len(x.shape)
+    length, count = x.shape[axis], indices.shape[axis]
+    others = [(*array.shape[:axis], 1, *array.shape[axis + 1 :]) for array in (x, indices)]
+    whole = broadcast_shapes(*others)
+    if others[0] != whole:
+        x = broadcast_to(x, (*whole[:axis], length, *whole[axis + 1 :]))
+    if others[1] != whole:
+        indices = broadcast_to(indices, (*whole[:axis], count, *whole[axis + 1 :]))
+    return _take_along_axis(x, indices, axis=axis)
+
+
+@op(
+    examples=[
         example(normal(4, 5), key=(slice(1, 3), slice(None, None, -2))),
         example(normal(4, 5), key=(..., None, 2)),
-        example(normal(4), key=-1),
+        example(normal(4), key=(-1,)),
     ]
 )
 def _slice(xp: Namespace, x: Array, /, *, key: Any) -> Array:
@@ -30,96 +93,138 @@ def _(xp: Namespace, g: Array, x_shape: tuple[int, ...], *, key: Any) -> Array:
     return embed(g, shape=x_shape, key=key)
 
 
-@op(examples=[example(normal(2), shape=(4, 3), key=(slice(0, 4, 2), 1))])
-def embed(xp: Namespace, x: Array, /, *, shape: tuple[int, ...], key: Any) -> Array:
-    """An array of zeros of `shape` in which `[key]` is x: the transpose of reading `[key]`."""
-    whole = xp.zeros(shape, dtype=x.dtype, device=x.device)
-    places = tuple(k for k in key if k is not None) if isinstance(key, tuple) else key
-    whole[places] = xp.reshape(x, whole[places].shape)  # writing knows no new axes
-    return whole
+@op(examples=[example(normal(3, 4), boolean(3, 4)), example(normal(3, 2), values([True, False, True]))])
+def _select(xp: Namespace, x: Array, mask: Array, /) -> Array:
+    flat = xp.reshape(x, (-1, *x.shape[len(mask.shape) :])) if len(mask.shape) != 1 else x
+    return xp.take(flat, xp.nonzero(xp.reshape(mask, (-1,)))[0], axis=0)
 
 
-@embed.vjp("x")
-def _(xp: Namespace, g: Array, *, key: Any) -> Array:
-    return _slice(g, key=key)
+@_select.vjp("x")
+def _(xp: Namespace, g: Array, x_shape: tuple[int, ...], mask: Array) -> Array:
+    flat = xp.nonzero(xp.reshape(mask, (-1,)))[0]
+    return reshape(scatter_add(g, flat, size=mask.size, axis=0), x_shape)
+
+
+_ROWS, _COLUMNS = values([[0, 2], [-1, 0]], differentiable=False), values([[1, 3], [3, 1]], differentiable=False)
+
+
+@op(
+    examples=[example(normal(3, 4), _ROWS, _COLUMNS), example(normal(3, 4, 2), _ROWS, _ROWS), example(normal(3), _ROWS)]
+)
+def _pick(xp: Namespace, x: Array, /, *indices: Array) -> Array:
+    """x[indices], for arrays of integers of one shape along the first axes."""
+    rest = x.shape[len(indices) :]
+    rows = xp.reshape(x, (prod(x.shape[: len(indices)]), *rest))
+    taken = xp.take(rows, xp.reshape(_joined(xp, indices, x.shape), (-1,)), axis=0)
+    return xp.reshape(taken, (*indices[0].shape, *rest))
+
+
+@_pick.vjp("x")
+def _(xp: Namespace, g: Array, x_shape: tuple[int, ...], indices: tuple[Array, ...]) -> Array:
+    places = reshape(_joined(xp, indices, x_shape), (-1,))
+    rest = x_shape[len(indices) :]
+    rows = reshape(g, (places.shape[0], *rest))
+    return reshape(scatter_add(rows, places, size=prod(x_shape[: len(indices)]), axis=0), x_shape)
+
+
+def _joined(xp: Namespace, indices: tuple[Array, ...], shape: tuple[int, ...]) -> Array:
+    """The places along several axes as places along the one axis that they would be joined to."""
+    joined: Any = 0
+    for places, length in zip(indices, shape, strict=False):
+        joined = joined * length + xp.where(places < 0, places + length, places)
+    return joined
 
 
 def getitem(x: Array, key: Any, /) -> Array:
-    """`x[key]`: integers, slices, `...` and None, alone or in a tuple; or integers in an array, along the first axis.
+    """`x[key]`: integers, slices, `...` and None; a mask; arrays of integers; and, as in NumPy, these together.
 
-    Raises TypeError for masks and for arrays among other keys, with what to call instead.
+    A mask picks the elements where it is true, in one row. Arrays of integers are broadcast together; where
+    slices stand between them, their axes come first. Gradients of what is picked twice add up.
+    Raises IndexError for what is no index.
+
+    >>> import pullback as pb
+    >>> x = pb.asarray([[1, 2, 3], [4, 5, 6]])
+    >>> x[:, [0, 2]]
+    Tensor([[1, 3],
+            [4, 6]], dtype=int64)
     """
-    if isinstance(key, list):
-        array = x.array if isinstance(x, Tensor) else x
-        key = backend_of(array).asarray(key, device=backend_of(array).device_of(array))
-    if isinstance(key, Tensor) or find_backend_of(key) is not None:
-        _check_integers(key)
-        if not key.shape:
-            return getitem(x, int(key))
-        rows = key if len(key.shape) == 1 else reshape(key, (-1,))
-        return reshape(take(x, rows, axis=0), (*key.shape, *x.shape[1:]))
-    whole = tuple(_plain_key(k) for k in (key if isinstance(key, tuple) else (key,)))
-    if not any(k is ... for k in whole):
-        whole = (*whole, ...)  # the standard wants the axes that are left out said
-    return _slice(x, key=whole)
+    keys = list(key) if isinstance(key, tuple) else [key]
+    plain = True
+    for i, k in enumerate(keys):
+        if k is None or k is ... or (isinstance(k, (slice, int)) and not isinstance(k, bool)):
+            continue
+        keys[i] = k = _read(x, k)
+        plain = plain and isinstance(k, int)
+    if plain:
+        if not any(k is ... for k in keys):
+            keys.append(...)  # the standard wants the axes that are left out said
+        return _slice(x, key=tuple(keys))
+    if len(keys) == 1 and dtype_name(keys[0].dtype) == "bool":
+        return _masked(x, keys[0])
+    return _gather(x, keys)
 
 
-def _plain_key(k: Any) -> Any:
-    if k is None or k is ... or isinstance(k, slice):
-        return k
+def _read(x: Array, k: Any) -> Any:
+    """One part of an index as a Python integer or an array of integers or truth values."""
+    if isinstance(k, (list, bool)):
+        owner, device = _place(x)
+        k = owner.asarray(k, dtype="int64" if k == [] else None, device=device)
     if isinstance(k, Tensor) or find_backend_of(k) is not None:
-        _check_integers(k)
-    if hasattr(k, "__index__") and not isinstance(k, bool) and not getattr(k, "shape", ()):
+        kind = dtype_name(k.dtype)
+        if kind != "bool" and "int" not in kind:
+            raise IndexError(f"an index is of integers or truth values, this one of {kind}")
+        return k if kind == "bool" or k.shape else index(k)
+    if hasattr(k, "__index__"):
         return index(k)
-    raise TypeError(
-        f"an index holds integers, slices, ... and None; got {type(k).__name__}. "
-        "For several places along an axis: pb.take(x, indices, axis=...)"
-    )
+    raise IndexError(f"an index holds integers, slices, ..., None and arrays of integers; got {type(k).__name__}")
 
 
-def _check_integers(indices: Any) -> None:
-    if "int" not in dtype_name(indices.dtype):
-        raise TypeError(
-            f"an index is of integers, this one of {dtype_name(indices.dtype)}; a mask gives a shape that depends "
-            "on the data: use pb.where(mask, x, 0) instead"
-        )
+def _place(x: Array) -> tuple[Any, Any]:
+    array = x.array if isinstance(x, Tensor) else x
+    owner = backend_of(array)
+    return owner, owner.device_of(array)
 
 
-@op(examples=[example(normal(4, 3), _REPEATED, axis=0), example(normal(2, 3), _REPEATED, axis=-1)])
-def take(xp: Namespace, x: Array, indices: Array, /, *, axis: int = 0) -> Array:
-    """The parts of an array at some places along an axis; places may repeat, and their gradients add up.
-
-    indices: one axis of integers, negative ones counting from the end.
-    """
-    return xp.take(x, indices, axis=axis)
-
-
-@take.vjp("x")
-def _(xp: Namespace, g: Array, x_shape: tuple[int, ...], indices: Array, *, axis: int) -> Array:
-    return scatter_add(g, indices, size=x_shape[axis], axis=axis)
+def _masked(x: Array, mask: Array) -> Array:
+    matched = zip(x.shape, mask.shape, strict=False)
+    if len(mask.shape) > len(x.shape) or any(n not in (length, 0) for length, n in matched):
+        raise IndexError(f"a mask of shape {tuple(mask.shape)} is no index of an array of shape {tuple(x.shape)}")
+    if 0 in mask.shape:
+        return reshape(x[(slice(0, 0), ...)], (0, *x.shape[len(mask.shape) :]))
+    if not mask.shape:
+        return _select(reshape(x, (1, *x.shape)), reshape(mask, (1,)))
+    return _select(x, mask)
 
 
-@op(examples=[example(normal(5, 2), _REPEATED, size=4), example(normal(2, 5), _REPEATED, size=3, axis=1)])
-def scatter_add(xp: Namespace, updates: Array, indices: Array, /, *, size: int, axis: int = 0) -> Array:
-    """Zeros of length `size` along an axis, to which each update is added at its index: the transpose of `take`.
+def _gather(x: Array, keys: list[Any]) -> Array:
+    """An index with arrays among its keys: the plain keys first, then one `pick` along the arrays' axes, in front."""
+    keys = [place for k in keys for place in _places_of(k)]
+    if not any(k is ... for k in keys):
+        keys.append(...)
+    consumed = sum(k is not None and k is not ... for k in keys)
+    at = next(i for i, k in enumerate(keys) if k is ...)
+    keys[at : at + 1] = [slice(None)] * (len(x.shape) - consumed)
+    if len([k for k in keys if k is not None]) > len(x.shape):
+        raise IndexError(f"too many indices for an array of shape {tuple(x.shape)}")
+    advanced = [i for i, k in enumerate(keys) if not (k is None or isinstance(k, slice))]
+    together = advanced[-1] - advanced[0] + 1 == len(advanced)
+    sliced = _slice(x, key=(*(k if k is None or isinstance(k, slice) else slice(None) for k in keys), ...))
+    arrays = [k for i in advanced if not isinstance(k := keys[i], int)]
+    owner, device = _place(arrays[0])
+    indices = [owner.asarray(k, dtype="int64", device=device) if isinstance(k := keys[i], int) else k for i in advanced]
+    indices = list(broadcast_arrays(*indices))
+    result = _pick(moveaxis(sliced, tuple(advanced), tuple(range(len(advanced)))), *indices)
+    if not together or not advanced[0]:
+        return result
+    ndim = len(indices[0].shape)
+    return moveaxis(result, tuple(range(ndim)), tuple(range(advanced[0], advanced[0] + ndim)))
 
-    The standard has no such function. Sorted by index, the updates of one place stand together, and
-    their sum is a difference of cumulative sums, taken in double precision.
-    """
-    indices = xp.where(indices < 0, indices + size, indices)
-    order = xp.argsort(indices, stable=True)
-    sorted_indices = xp.take(indices, order)
-    places = xp.astype(xp.arange(size, device=indices.device), indices.dtype)
-    wide = xp.complex128 if xp.isdtype(updates.dtype, "complex floating") else xp.float64
-    running = xp.cumulative_sum(xp.take(updates, order, axis=axis), axis=axis, dtype=wide, include_initial=True)
-    after = xp.take(running, xp.searchsorted(sorted_indices, places, side="right"), axis=axis)
-    before = xp.take(running, xp.searchsorted(sorted_indices, places, side="left"), axis=axis)
-    return xp.astype(after - before, updates.dtype)
 
-
-@scatter_add.vjp("updates")
-def _(xp: Namespace, g: Array, indices: Array, *, axis: int) -> Array:
-    return take(g, indices, axis=axis)
+def _places_of(k: Any) -> list[Any]:
+    """A mask among other keys as the places where it is true, an array for each of its axes."""
+    if k is None or k is ... or isinstance(k, (int, slice)) or dtype_name(k.dtype) != "bool":
+        return [k]
+    return list(Tensor.namespace.nonzero(k))
 
 
 @op(

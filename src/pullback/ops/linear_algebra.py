@@ -4,11 +4,14 @@ Every matrix product of the package is a call of `matmul` here, so that a backen
 behind all of them.
 """
 
-from ..autodiff.examples import example, normal
-from ..autodiff.op import op
-from ..backends import Array, Namespace
+from collections.abc import Sequence
+from math import prod
 
-__all__ = ["linear", "matmul", "matrix_transpose"]
+from ..autodiff.examples import example, integers, normal
+from ..autodiff.op import op
+from ..backends import Array, Namespace, is_complex
+
+__all__ = ["linear", "matmul", "matrix_transpose", "tensordot", "vecdot"]
 
 
 @op(examples=[example(normal(3, 4)), example(normal(2, 3, 4))])
@@ -83,3 +86,67 @@ linear.vjp("bias")(lambda xp, g: g)
 def _(xp: Namespace, g: Array, x: Array) -> Array:
     rows = xp.reshape(g, (-1, g.shape[-1])), xp.reshape(x, (-1, x.shape[-1]))
     return matmul(matrix_transpose(rows[0]), rows[1])
+
+
+@op(
+    examples=[
+        example(normal(2, 3, 4), normal(3, 4, 2)),
+        example(normal(2, 3), normal(4), axes=0),
+        example(normal(2, 3, 4), normal(4, 5, 2), axes=((0, -1), (2, 0))),
+        example(normal(3, 2, dtype="complex128"), normal(2, 3, dtype="complex128"), axes=1),
+        example(normal(3), normal(3), axes=1),
+        example(integers(2, 3, high=5), integers(3, high=5), axes=1),
+    ]
+)
+def tensordot(xp: Namespace, x1: Array, x2: Array, /, *, axes: int | tuple[Sequence[int], Sequence[int]] = 2) -> Array:
+    """Products summed over axes of one array and as many of the other: the matrix product of more axes.
+
+    axes: how many, the last of x1 with the first of x2 in order; or the axes of x1 and those of x2.
+    Returns the other axes of x1, then those of x2.
+    Raises ValueError where the axes have different lengths.
+    """
+    n1, n2 = len(x1.shape), len(x2.shape)
+    if isinstance(axes, int):
+        first, second = list(range(n1 - axes, n1)), list(range(axes))
+    else:
+        first, second = [a % n1 for a in axes[0]], [a % n2 for a in axes[1]]
+    lengths = [x1.shape[a] for a in first]
+    if min(first, default=0) < 0 or lengths != [x2.shape[a] for a in second[:n2]]:
+        raise ValueError(f"tensordot sums over axes of equal lengths; got {x1.shape} and {x2.shape}, axes={axes}")
+    rows = [a for a in range(n1) if a not in first]
+    columns = [a for a in range(n2) if a not in second]
+    shape = [x1.shape[a] for a in rows] + [x2.shape[a] for a in columns]
+    count = prod(lengths)
+    left = xp.reshape(xp.permute_dims(x1, (*rows, *first)), (prod(shape[: len(rows)]), count))
+    right = xp.reshape(xp.permute_dims(x2, (*second, *columns)), (count, prod(shape[len(rows) :])))
+    return xp.reshape(matmul(left, right), tuple(shape))
+
+
+@op(
+    examples=[
+        example(normal(3, 4), normal(3, 4)),
+        example(normal(4, 3), normal(2, 4, 1), axis=-2),
+        example(normal(3, dtype="complex128"), normal(2, 3, dtype="complex128")),
+        example(integers(2, 3, high=5), integers(3, high=5)),
+    ]
+)
+def vecdot(xp: Namespace, x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
+    """Dot product of vectors along an axis, the other axes broadcast; complex x1 is conjugated.
+
+    axis: counted from the end of both.
+    Raises ValueError where the vectors have different lengths.
+    """
+    if x1.shape[axis] != x2.shape[axis]:
+        raise ValueError(f"vecdot takes vectors of one length; got {x1.shape} and {x2.shape}, axis={axis}")
+    terms = (xp.conj(x1) if is_complex(x1.dtype) else x1) * x2
+    return xp.sum(terms, axis=axis, dtype=terms.dtype)
+
+
+@vecdot.vjp("x1")
+def _(xp: Namespace, g: Array, x2: Array, *, axis: int) -> Array:
+    return xp.conj(xp.expand_dims(g, axis=axis) * x2)
+
+
+@vecdot.vjp("x2")
+def _(xp: Namespace, g: Array, x1: Array, *, axis: int) -> Array:
+    return xp.expand_dims(g, axis=axis) * xp.conj(x1)

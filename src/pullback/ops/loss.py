@@ -8,6 +8,7 @@ from ..autodiff.op import op
 from ..backends import Array, Namespace, dtype_name
 from .activation import log_softmax, sigmoid, softmax
 from .indexing import one_hot
+from .utility import anywhere
 
 __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "huber_loss", "l1_loss", "mse_loss",
@@ -107,7 +108,7 @@ def binary_cross_entropy(
     Logarithms are held above -100, so a confident mistake costs 100 and not infinity.
     """
     _check_same_shape("binary_cross_entropy", input, target)
-    if bool(xp.any(xp.logical_or(input < 0, input > 1))):
+    if bool(anywhere(xp.logical_or(input < 0, input > 1))):
         raise ValueError("binary_cross_entropy takes probabilities, in [0, 1]; for logits: ..._with_logits")
     losses = _surprise(xp, input, target)
     return _reduce(xp, losses if weight is None else losses * weight, reduction)
@@ -331,7 +332,7 @@ def _check_classes(xp: Namespace, logits: Array, target: Array, ignore_index: in
     if "int" not in dtype_name(target.dtype):
         raise TypeError(f"classes are integers; got {dtype_name(target.dtype)}. Cast them: target.astype('int64')")
     outside = xp.logical_or(target < 0, target >= logits.shape[-1])
-    if bool(xp.any(xp.logical_and(outside, target != ignore_index))):
+    if bool(anywhere(xp.logical_and(outside, target != ignore_index))):
         raise ValueError(f"found a class outside [0, {logits.shape[-1]}) that is not ignore_index={ignore_index}")
 
 

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from ..autodiff.examples import example, normal
+from ..autodiff.examples import example, normal, values
 from ..autodiff.op import op
 from ..backends import Array, Namespace
+from .scatter import scatter_add
 
 __all__ = [
-    "broadcast_to", "concat", "expand_dims", "permute_dims", "reshape", "squeeze", "stack", "unstack",
+    "broadcast_arrays", "broadcast_shapes", "broadcast_to", "concat", "expand_dims", "flip", "moveaxis",
+    "permute_dims", "repeat", "reshape", "roll", "squeeze", "stack", "tile", "unstack",
 ]  # fmt: skip
 
 
@@ -18,11 +20,13 @@ __all__ = [
         example(normal(3, 4), shape=(2, 6)),
         example(normal(2, 3), shape=(-1,)),
         example(normal(), shape=(1, 1)),
+        example(normal(0, 3), shape=(3, 0)),
+        example(normal(2, 2, dtype="complex128"), shape=(4,), copy=True),
     ]
 )
-def reshape(xp: Namespace, x: Array, /, shape: tuple[int, ...]) -> Array:
+def reshape(xp: Namespace, x: Array, /, shape: tuple[int, ...], *, copy: bool | None = None) -> Array:
     """The same elements in another shape; one length may be -1, to be found."""
-    return xp.reshape(x, shape)
+    return xp.reshape(x, shape) if copy is None else xp.reshape(x, shape, copy=copy)
 
 
 reshape.vjp("x")(lambda xp, g, x_shape: xp.reshape(g, x_shape))
@@ -37,10 +41,45 @@ def broadcast_to(xp: Namespace, x: Array, /, shape: tuple[int, ...]) -> Array:
 broadcast_to.vjp("x")(lambda xp, g: g)
 
 
-@op(examples=[example(normal(3, 4), axis=1), example(normal(3, 4), axis=-1)])
-def expand_dims(xp: Namespace, x: Array, /, *, axis: int = 0) -> Array:
-    """The array with a new axis of length 1."""
-    return xp.expand_dims(x, axis=axis)
+def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that arrays of these shapes have together, each repeated along its axes of length 1.
+
+    Raises ValueError where two lengths differ and neither is 1.
+
+    >>> broadcast_shapes((3, 1), (4,))
+    (3, 4)
+    """
+    ndim = max(map(len, shapes), default=0)
+    lengths = [{shape[i - ndim + len(shape)] for shape in shapes if i >= ndim - len(shape)} for i in range(ndim)]
+    if any(len(found - {1}) > 1 for found in lengths):
+        raise ValueError(f"arrays of the shapes {', '.join(map(str, shapes))} are not broadcast together")
+    return tuple(next(iter(found - {1}), 1) for found in lengths)
+
+
+def broadcast_arrays(*arrays: Array) -> tuple[Array, ...]:
+    """The arrays, each broadcast to the shape that all have together."""
+    shape = broadcast_shapes(*(tuple(x.shape) for x in arrays))
+    return tuple(broadcast_to(x, shape) for x in arrays)
+
+
+@op(
+    examples=[
+        example(normal(3, 4), axis=1),
+        example(normal(3, 4), axis=-1),
+        example(normal(3), axis=(0, 2)),
+        example(normal(), axis=0),
+    ]
+)
+def expand_dims(xp: Namespace, x: Array, /, axis: int | tuple[int, ...]) -> Array:
+    """The array with new axes of length 1, at `axis` (or at each of them) in the result."""
+    if isinstance(axis, int):
+        return xp.expand_dims(x, axis=axis)
+    ndim = len(x.shape) + len(axis)
+    places = {a % ndim if -ndim <= a < ndim else ndim for a in axis}
+    if len(places) < len(axis) or ndim in places:
+        raise IndexError(f"a result of {ndim} axes has no new axes {axis}: each once, from {-ndim} to {ndim - 1}")
+    lengths = iter(x.shape)
+    return xp.reshape(x, tuple(1 if i in places else next(lengths) for i in range(ndim)))
 
 
 expand_dims.vjp("x")(lambda xp, g, x_shape: xp.reshape(g, x_shape))
@@ -55,7 +94,7 @@ def squeeze(xp: Namespace, x: Array, /, axis: int | tuple[int, ...]) -> Array:
 squeeze.vjp("x")(lambda xp, g, x_shape: xp.reshape(g, x_shape))
 
 
-@op(examples=[example(normal(2, 3, 4), axes=(2, 0, 1))])
+@op(examples=[example(normal(2, 3, 4), axes=(2, 0, 1)), example(normal(2, 3), axes=(-1, 0))])
 def permute_dims(xp: Namespace, x: Array, /, axes: tuple[int, ...]) -> Array:
     """The axes in another order."""
     return xp.permute_dims(x, axes)
@@ -64,6 +103,103 @@ def permute_dims(xp: Namespace, x: Array, /, axes: tuple[int, ...]) -> Array:
 @permute_dims.vjp("x")
 def _(xp: Namespace, g: Array, *, axes: tuple[int, ...]) -> Array:
     return xp.permute_dims(g, tuple(sorted(range(len(axes)), key=lambda i: axes[i] % len(axes))))
+
+
+def moveaxis(x: Array, source: int | tuple[int, ...], destination: int | tuple[int, ...], /) -> Array:
+    """The axes `source` moved to the places `destination`, the others kept in order."""
+    ndim = len(x.shape)
+    sources = (source,) if isinstance(source, int) else tuple(source)
+    places = (destination,) if isinstance(destination, int) else tuple(destination)
+    if len(sources) != len(places) or any(not -ndim <= a < ndim for a in (*sources, *places)):
+        raise ValueError(f"an array of {ndim} axes cannot have its axes {source} moved to {destination}")
+    fixed = {place % ndim: axis % ndim for axis, place in zip(sources, places, strict=True)}
+    others = iter(a for a in range(ndim) if a not in fixed.values())
+    if len(fixed) < len(sources) or len(set(fixed.values())) < len(sources):
+        raise ValueError(f"an axis is moved once, to a place of its own; got {source} and {destination}")
+    return permute_dims(x, tuple(fixed[i] if i in fixed else next(others) for i in range(ndim)))
+
+
+@op(examples=[example(normal(3, 4)), example(normal(3, 4), axis=0), example(normal(2, 3, 4), axis=(0, -1))])
+def flip(xp: Namespace, x: Array, /, *, axis: int | tuple[int, ...] | None = None) -> Array:
+    """The elements in reverse order along the axes, or along all."""
+    return xp.flip(x, axis=axis)
+
+
+flip.vjp("x")(lambda xp, g, *, axis: flip(g, axis=axis))
+
+
+@op(
+    examples=[
+        example(normal(3, 4), shift=2),
+        example(normal(3, 4), shift=-1, axis=0),
+        example(normal(3, 4), shift=(1, 2), axis=(0, -1)),
+    ]
+)
+def roll(
+    xp: Namespace, x: Array, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None
+) -> Array:
+    """The elements moved by `shift` places along the axes, those past the end to the front."""
+    return xp.roll(x, shift, axis=axis)
+
+
+@roll.vjp("x")
+def _(xp: Namespace, g: Array, *, shift: int | tuple[int, ...], axis: int | tuple[int, ...] | None) -> Array:
+    back = -shift if isinstance(shift, int) else tuple(-n for n in shift)
+    return roll(g, back, axis=axis)
+
+
+_TIMES = values([0, 2, 1], differentiable=False)
+
+
+@op(examples=[example(normal(2, 3), 2, axis=1), example(normal(3, 2), _TIMES, axis=0)])
+def _repeat(xp: Namespace, x: Array, repeats: int | Array, /, *, axis: int) -> Array:
+    return xp.repeat(x, repeats, axis=axis)
+
+
+@op(examples=[example(normal(2, 6), 2, axis=1, size=3), example(normal(3, 2), _TIMES, axis=0, size=3)])
+def _sum_repeats(xp: Namespace, x: Array, repeats: int | Array, /, *, axis: int, size: int) -> Array:
+    """The transpose of `repeat`: what was made of one element is summed."""
+    rows = xp.repeat(xp.arange(size, device=x.device), repeats)
+    return scatter_add(x, rows, size=size, axis=axis)
+
+
+_sum_repeats.vjp("x")(lambda xp, g, repeats, *, axis: _repeat(g, repeats, axis=axis))
+
+
+@_repeat.vjp("x")
+def _(xp: Namespace, g: Array, x_shape: tuple[int, ...], repeats: int | Array, *, axis: int) -> Array:
+    return _sum_repeats(g, repeats, axis=axis, size=x_shape[axis])
+
+
+def repeat(x: Array, repeats: int | Array, /, *, axis: int | None = None) -> Array:
+    """Each element so many times in a row, along an axis; with None, of all elements in one row.
+
+    repeats: one integer for all, or an array of as many as there are elements along the axis.
+    """
+    if axis is None:
+        x, axis = reshape(x, (-1,)), 0
+    return _repeat(x, repeats, axis=axis)
+
+
+@op(
+    examples=[
+        example(normal(2, 3), repetitions=(2,)),
+        example(normal(3), repetitions=(2, 3)),
+        example(normal(2, 3), repetitions=(2, 1)),
+    ]
+)
+def tile(xp: Namespace, x: Array, /, repetitions: tuple[int, ...]) -> Array:
+    """The array laid side by side with itself, so many times along each axis."""
+    return xp.tile(x, repetitions)
+
+
+@tile.vjp("x")
+def _(xp: Namespace, g: Array, x_shape: tuple[int, ...], *, repetitions: tuple[int, ...]) -> Array:
+    ndim = max(len(x_shape), len(repetitions))
+    counts = (1,) * (ndim - len(repetitions)) + tuple(repetitions)
+    lengths = (1,) * (ndim - len(x_shape)) + x_shape
+    parted = xp.reshape(g, tuple(n for pair in zip(counts, lengths, strict=True) for n in pair))
+    return xp.reshape(xp.sum(parted, axis=tuple(range(0, 2 * ndim, 2))), x_shape)
 
 
 @op(

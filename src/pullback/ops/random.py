@@ -187,7 +187,7 @@ def uniform(
     generator: Generator | None = None,
 ) -> Tensor:
     """Uniform values in [low, high), on the current backend; float32 unless `dtype` says otherwise."""
-    return _draw(random_uniform, prod(shape), shape, dtype, device, generator) * (high - low) + low
+    return _draw(random_uniform, prod(shape), shape, dtype, device, generator) * (high - low) + low  # type: ignore[no-any-return]
 
 
 def normal(
@@ -200,7 +200,7 @@ def normal(
     generator: Generator | None = None,
 ) -> Tensor:
     """Normal values, on the current backend; float32 unless `dtype` says otherwise."""
-    return _draw(random_normal, prod(shape) + 1, shape, dtype, device, generator) * std + mean
+    return _draw(random_normal, prod(shape) + 1, shape, dtype, device, generator) * std + mean  # type: ignore[no-any-return]
 
 
 def _draw(

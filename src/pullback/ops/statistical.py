@@ -1,14 +1,15 @@
-"""The standard's statistical functions: reductions over one axis, several, or all."""
+"""The standard's statistical functions: reductions over one axis, several, or all, and running sums and products."""
 
 from collections.abc import Iterable
-from math import prod
-from typing import TypeAlias
+from math import prod as product
+from typing import Any, TypeAlias
 
-from ..autodiff.examples import example, normal, uniform
+from ..autodiff.examples import example, normal, uniform, values
 from ..autodiff.op import op
-from ..backends import Array, Namespace
+from ..backends import Array, Namespace, dtype_in
+from .manipulation import flip, moveaxis, reshape
 
-__all__ = ["max", "mean", "min", "std", "sum", "var"]
+__all__ = ["cumulative_prod", "cumulative_sum", "max", "mean", "min", "prod", "std", "sum", "var"]
 
 Axis: TypeAlias = int | tuple[int, ...] | None
 
@@ -30,17 +31,20 @@ def _keep(xp: Namespace, g: Array, shape: tuple[int, ...], axis: Axis, keepdims:
 
 
 def _count(shape: tuple[int, ...], axis: Axis) -> int:
-    return prod(shape[a] for a in _axes(shape, axis))
+    return product(shape[a] for a in _axes(shape, axis))
 
 
 def _axes(shape: tuple[int, ...], axis: Axis) -> Iterable[int]:
     return range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
 
 
-@op(examples=[*_REDUCTIONS, example(normal(0, 3), axis=0)])
-def sum(xp: Namespace, x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Sum over the axes."""
-    return xp.sum(x, axis=axis, keepdims=keepdims)
+_COMPLEX = [example(normal(3, 4, dtype="complex128"), axis=-1), example(normal(2, dtype="complex128"))]
+
+
+@op(examples=[*_REDUCTIONS, *_COMPLEX, example(normal(0, 3), axis=0), example(normal(3), dtype="float64")])
+def sum(xp: Namespace, x: Array, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Array:
+    """Sum over the axes, in `dtype`: by default that of x, and at least int64 for integers and truth values."""
+    return xp.sum(x, axis=axis, dtype=dtype_in(xp, dtype), keepdims=keepdims)
 
 
 @sum.vjp("x")
@@ -48,7 +52,37 @@ def _(xp: Namespace, g: Array, x_shape: tuple[int, ...], *, axis: Axis, keepdims
     return xp.broadcast_to(_keep(xp, g, x_shape, axis, keepdims), x_shape)
 
 
-@op(examples=_REDUCTIONS)
+_WITH_ZEROS = [
+    example(values([[0.0, 2.0, 3.0], [0.0, 0.5, 0.0], [1.0, -2.0, 4.0]]), axis=1),
+    example(values([[0.0, 2.0], [3.0, 0.5]])),
+]
+
+
+@op(examples=[*_REDUCTIONS, *_COMPLEX, *_WITH_ZEROS, example(normal(0, 3), axis=0)])
+def prod(xp: Namespace, x: Array, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Array:
+    """Product over the axes, in `dtype` as for `sum`."""
+    return xp.prod(x, axis=axis, dtype=dtype_in(xp, dtype), keepdims=keepdims)
+
+
+@prod.vjp("x")
+def _(xp: Namespace, g: Array, x: Array, *, axis: Axis, keepdims: bool) -> Array:
+    """Each element's derivative is the product of all others: those before it times those behind it.
+
+    Nothing is divided by the element, so it may be zero.
+    """
+    if not len(x.shape):
+        return g
+    reduced = sorted(a % len(x.shape) for a in _axes(x.shape, axis))
+    last = tuple(range(-len(reduced), 0))
+    rows = moveaxis(x, tuple(reduced), last)
+    flat = reshape(rows, (*rows.shape[: len(rows.shape) - len(reduced)], -1 if rows.size else 0))
+    before = cumulative_prod(flat, axis=-1, include_initial=True)[..., :-1]
+    behind = flip(cumulative_prod(flip(flat, axis=-1), axis=-1, include_initial=True)[..., :-1], axis=-1)
+    others = moveaxis(reshape(before * behind, rows.shape), last, tuple(reduced))
+    return _keep(xp, g, x.shape, axis, keepdims) * others
+
+
+@op(examples=[*_REDUCTIONS, *_COMPLEX])
 def mean(xp: Namespace, x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Arithmetic mean over the axes."""
     return xp.mean(x, axis=axis, keepdims=keepdims)
@@ -91,3 +125,76 @@ def _share(xp: Namespace, g: Array, x: Array, y: Array, *, axis: Axis, keepdims:
 
 max.vjp("x")(_share)
 min.vjp("x")(_share)
+
+
+_RUNNING = [
+    example(normal(4)),
+    example(normal(3, 4), axis=0),
+    example(normal(3, 4), axis=-1, include_initial=True),
+    example(normal(2, 3, dtype="complex128"), axis=1),
+    example(normal(0, 2), axis=0),
+    example(normal(2, 1), axis=1),
+]
+
+
+@op(examples=_RUNNING)
+def cumulative_sum(
+    xp: Namespace, x: Array, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+) -> Array:
+    """The sums of the first elements along an axis: of one, of two, and so on.
+
+    axis: may be left out for an array of one axis. include_initial: begin with the sum of none, which is 0.
+    """
+    return xp.cumulative_sum(x, axis=axis, dtype=dtype_in(xp, dtype), include_initial=include_initial)
+
+
+@cumulative_sum.vjp("x")
+def _(xp: Namespace, g: Array, x_shape: tuple[int, ...], *, axis: int | None, include_initial: bool) -> Array:
+    axis = axis or 0
+    if include_initial:
+        g = _behind(g, 1, axis)
+    return flip(cumulative_sum(flip(g, axis=axis), axis=axis), axis=axis)
+
+
+@op(examples=[*_RUNNING, example(values([2.0, 0.0, 3.0, 0.0, 5.0])), *(e for e in _WITH_ZEROS if e.metadata)])
+def cumulative_prod(
+    xp: Namespace, x: Array, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+) -> Array:
+    """The products of the first elements along an axis: of one, of two, and so on; see `cumulative_sum`."""
+    return xp.cumulative_prod(x, axis=axis, dtype=dtype_in(xp, dtype), include_initial=include_initial)
+
+
+@cumulative_prod.vjp("x")
+def _(xp: Namespace, g: Array, x: Array, *, axis: int | None, include_initial: bool) -> Array:
+    """Element i reaches output k by all factors up to k but itself: those before i, times those between i and k.
+
+    With r[i] = g[i] + x[i + 1] * r[i + 1] the gradient is before[i] * r[i], and nothing is divided by. The
+    recurrence is solved in logarithmically many steps, each of which joins stretches of twice the length
+    (Kogge and Stone, 1973).
+    """
+    axis = (axis or 0) % len(x.shape)
+    length = x.shape[axis]
+    if include_initial:
+        g = _behind(g, 1, axis)
+    before = _first(cumulative_prod(x, axis=axis, include_initial=True), length, axis)
+    ratio, total, step = _shifted(xp, x, 1, axis), g, 1
+    while step < length:
+        total = total + ratio * _shifted(xp, total, step, axis)
+        ratio = ratio * _shifted(xp, ratio, step, axis)
+        step *= 2
+    return before * total
+
+
+def _first(x: Array, count: int, axis: int) -> Array:
+    return x[(*[slice(None)] * axis, slice(None, count if count < x.shape[axis] else None), ...)]
+
+
+def _behind(x: Array, count: int, axis: int) -> Array:
+    axis = axis % len(x.shape)
+    return x[(*[slice(None)] * axis, slice(count if count < x.shape[axis] else x.shape[axis], None), ...)]
+
+
+def _shifted(xp: Namespace, x: Array, count: int, axis: int) -> Array:
+    """x moved towards the front by `count` places, with zeros behind it."""
+    zeros = xp.zeros_like(_first(x, count, axis))
+    return xp.concat([_behind(x, count, axis), zeros], axis=axis)

@@ -5,8 +5,9 @@ from typing import TypeAlias
 from ..autodiff.examples import boolean, example
 from ..autodiff.op import op
 from ..backends import Array, Namespace
+from .manipulation import concat
 
-__all__ = ["all", "any"]
+__all__ = ["all", "any", "anywhere", "diff"]
 
 Axis: TypeAlias = int | tuple[int, ...] | None
 
@@ -21,3 +22,29 @@ def all(xp: Namespace, x: Array, /, *, axis: Axis = None, keepdims: bool = False
 def any(xp: Namespace, x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Whether an element over the axes is true."""
     return xp.any(x, axis=axis, keepdims=keepdims)
+
+
+@op(differentiable=False, examples=[example(boolean(3, 4)), example(boolean())])
+def anywhere(xp: Namespace, x: Array, /) -> Array:
+    """Whether any element is true, for a check of values: inside `vmap`, an element of any of the batch."""
+    return xp.any(x)
+
+
+def diff(
+    x: Array, /, *, axis: int = -1, n: int = 1, prepend: Array | None = None, append: Array | None = None
+) -> Array:
+    """The differences of neighbours along an axis, taken n times.
+
+    prepend, append: what is joined to x at its ends first, of x's shape but along the axis.
+
+    >>> import pullback as pb
+    >>> diff(pb.asarray([1, 4, 9, 16]))
+    Tensor([3, 5, 7], dtype=int64)
+    """
+    joined = [part for part in (prepend, x, append) if part is not None]
+    if len(joined) > 1:
+        x = concat(joined, axis=axis)
+    axis = axis % len(x.shape)
+    for _ in range(n):
+        x = x[(*[slice(None)] * axis, slice(1, None), ...)] - x[(*[slice(None)] * axis, slice(None, -1), ...)]
+    return x

@@ -174,7 +174,7 @@ def _batches(X: Array, y: Array, plan: BatchPlan, generator: Generator) -> Itera
         X_epoch, y_epoch = X, y
         if plan.batches_per_epoch > 1:
             order = owner.from_host(permutation(plan.samples, generator=generator), device=owner.device_of(X))
-            X_epoch, y_epoch = take(X, order), take(y, order)
+            X_epoch, y_epoch = take(X, order, axis=0), take(y, order, axis=0)
         for rows in plan.slices():
             yield X_epoch[rows, ...], y_epoch[rows, ...]
 

@@ -1,0 +1,116 @@
+"""Every op under vmap, against a loop: forward and gradient, with all inputs mapped and with some shared."""
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pullback as pb
+import pullback.optim
+from pullback.autodiff.op import Op, registry
+from pullback.autodiff.tree import flatten
+from pullback.backends import Backend, backend_of, find_backend_of, is_floating
+
+ACROSS = {"anywhere"}
+"""What is of all of the batch on purpose."""
+REFUSED = {
+    **dict.fromkeys(("nonzero", "unique_all", "select"), "depends on values"),
+    **dict.fromkeys(("random_bits", "random_uniform", "random_normal"), "random numbers"),
+}
+CASES = [
+    pytest.param(op, example, id=f"{op.name}-{number}")
+    for op in registry.values()
+    if op.name not in ACROSS
+    for number, example in enumerate(op.examples)
+]
+BATCH = 3
+
+
+def batches(example: Any, place: Backend) -> list[list[Any]]:
+    """The example drawn three times, as arrays of the backend."""
+
+    def put(x: Any) -> Any:
+        return place.from_host(x) if isinstance(x, np.ndarray) else x
+
+    return [[put(x) for x in example.draw(seed)] for seed in range(BATCH)]
+
+
+def stacked(place: Backend, drawn: list[list[Any]], axes: tuple[int | None, ...]) -> list[Any]:
+    return [
+        drawn[0][i] if axis is None else place.namespace.stack([inputs[i] for inputs in drawn])
+        for i, axis in enumerate(axes)
+    ]
+
+
+def all_choices(op: Op[..., Any], example: Any) -> list[tuple[int | None, ...]]:
+    """Each way to map over some of the arrays and share the others."""
+    inputs = example.draw()
+    names = [op.inputs[min(i, len(op.inputs) - 1)] for i in range(len(inputs))]
+    ways = [
+        (0, None) if hasattr(x, "shape") and name != "repeats" else (None,)
+        for x, name in zip(inputs, names, strict=True)
+    ]
+    return [axes for axes in product(*ways) if any(axis == 0 for axis in axes)]
+
+
+def host(y: Any) -> list[np.ndarray]:
+    return [np.asarray(backend_of(a).to_host(a)) for a in flatten(y)[0]]
+
+
+@pytest.mark.parametrize(("op", "example"), CASES)
+def test_forward_is_that_of_a_loop(op: Op[..., Any], example: Any, place: Backend) -> None:
+    drawn = batches(example, place)
+    for axes in all_choices(op, example):
+        mapped = pb.vmap(lambda *xs: op(*xs, **example.metadata), in_axes=axes)
+        inputs = stacked(place, drawn, axes)
+        if op.name in REFUSED:
+            with pytest.raises(TypeError, match=REFUSED[op.name]):
+                mapped(*inputs)
+            continue
+        got = host(mapped(*inputs))
+        each = [
+            host(
+                op(
+                    *(x if axis == 0 else drawn[0][i] for i, (x, axis) in enumerate(zip(one, axes, strict=True))),
+                    **example.metadata,
+                )
+            )
+            for one in drawn
+        ]
+        for number, y in enumerate(got):
+            np.testing.assert_allclose(y, np.stack([one[number] for one in each]), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(("op", "example"), [case for case in CASES if case.values[0].differentiable])
+def test_gradients_are_those_of_a_loop(op: Op[..., Any], example: Any, place: Backend) -> None:
+    if op.name in REFUSED:
+        pytest.skip("refused")
+    drawn = batches(example, place)
+    covered = {name for rule in op.rules for name in rule.arguments} or set(op.inputs)
+    chosen = [
+        i
+        for i, x in enumerate(drawn[0])
+        if op.inputs[min(i, len(op.inputs) - 1)] in covered and find_backend_of(x) and is_floating(x.dtype)
+    ]
+    if not chosen:
+        pytest.skip("no floating input in this example")
+
+    def slopes(*inputs: Any) -> Any:
+        def of_chosen(*xs: Any) -> Any:
+            full = list(inputs)
+            for i, x in zip(chosen, xs, strict=True):
+                full[i] = x
+            return op(*full, **example.metadata)
+
+        y, pull = pb.vjp(of_chosen, *(inputs[i] for i in chosen))
+        return pull(pb.tree_map(pb.ones_like, y))
+
+    for axes in all_choices(op, example):
+        got = host(pb.vmap(slopes, in_axes=axes)(*stacked(place, drawn, axes)))
+        each = [
+            host(slopes(*(x if axis == 0 else drawn[0][i] for i, (x, axis) in enumerate(zip(one, axes, strict=True)))))
+            for one in drawn
+        ]
+        for number, y in enumerate(got):
+            np.testing.assert_allclose(y, np.stack([one[number] for one in each]), rtol=1e-9, atol=1e-9)
