@@ -73,7 +73,7 @@ def positive_definite(*shape: int, dtype: str = "float64") -> Drawn:
 
     def draw(generator: Any) -> Any:
         x = factor.draw(generator)
-        return x @ host.conj(host.swapaxes(x, -1, -2)) + shape[-1] * host.eye(shape[-1])
+        return host.matmul(x, host.conj(host.swapaxes(x, -1, -2))) + shape[-1] * host.eye(shape[-1])
 
     return Drawn(draw)
 

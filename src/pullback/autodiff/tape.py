@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any, TypeAlias
 from weakref import ref
 
-from ..backends import Array, Backend, backend_of, is_complex
+from ..backends import Array, Backend, backend_of, batch_backend, is_complex
 
 __all__ = ["Leaf", "Node", "Output", "Place", "behind", "enable_grad", "no_grad", "recording", "walk"]
 
@@ -129,8 +129,7 @@ def walk(
     gradients: dict[Place, Any] = {}
     pending: list[tuple[int, Any]] = []
     arrivals = [(place, _conjugate(place, g, record)) for place, g in seeds if needed is None or place in needed]
-    met = () if record else (o for place, g in arrivals for o in (place.owner, backend_of(place.owner.from_scalar(g))))
-    owner = next((o for o in met if o.spreads), None)
+    batch = None if record else batch_backend((place.owner, g) for place, g in arrivals)
     while True:
         for place, g in arrivals:
             present = gradients.get(place)
@@ -149,7 +148,7 @@ def walk(
             continue
         if place.plan is None:
             raise RuntimeError("this graph was walked and freed; call backward(retain_graph=True) to walk it again")
-        arrivals = place.plan.pull(place, g, needed, record, owner or place.owner)
+        arrivals = place.plan.pull(place, g, needed, record, batch or place.owner)
         if not retain:
             place.plan, place.parents, place.values = None, (), ()
 

@@ -43,8 +43,8 @@ class Backend:
     """Whether slices are views, so that parameters can lie in one flat buffer and be updated in place."""
     block: ClassVar[int | None] = None
     """How many elements of a flat buffer to update at once, so that they stay in cache; None for all."""
-    spreads: ClassVar[bool] = False
-    """Whether gradients of it make its own of all that they meet on the way back, as those of a batch do."""
+    level: int = 0
+    """How many batches its arrays lie in, one in another: 0 for an array library's own, see `vmap`."""
     several_devices: bool = True
     """Whether two arrays can be in different places, so that it must be checked."""
     kernels: ClassVar[dict[str, Callable[..., Any]]] = {}

@@ -1,6 +1,6 @@
 """Computing follows the data: which backend runs a call, told from its arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .backend import Array, Backend
@@ -8,7 +8,7 @@ from .errors import BackendMismatch
 from .host import host
 from .switch import backend, backend_of, by_type, find_backend_of
 
-__all__ = ["common_backend", "plain_number", "plain_numbers"]
+__all__ = ["batch_backend", "common_backend", "plain_number", "plain_numbers"]
 
 _KINDS: tuple[type, ...] = (bool, int, float, complex)
 _NUMBERS = frozenset({*_KINDS, type(None)})
@@ -47,6 +47,19 @@ def common_backend(name: str, inputs: Sequence[Any], /) -> Backend | None:
         if any(owner.device_of(x) != place for x in arrays[1:]):
             raise _mismatch(name, inputs)
     return owner
+
+
+def batch_backend(met: Iterable[tuple[Backend, Any]], /) -> Backend | None:
+    """The backend of the innermost batch among gradients and the owners of what they are of, if there is one.
+
+    It runs every rule on the way back, since a gradient of a batch makes a batch of all that it meets.
+    """
+    highest: Backend | None = None
+    for owner, g in met:
+        for found in (owner, find_backend_of(g)):
+            if found is not None and found.level and (highest is None or found.level > highest.level):
+                highest = found
+    return highest
 
 
 def plain_numbers(name: str, inputs: Sequence[Any], /) -> list[Any]:

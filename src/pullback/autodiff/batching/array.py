@@ -92,7 +92,12 @@ class Batched:
 
 
 def _forwarded(name: str) -> Callable[..., Any]:
-    return lambda self, *other: getattr(self.namespace, name)(self, *other)
+    def apply(self: Batched, *other: Any) -> Any:
+        if other and isinstance(other[0], Batched) and other[0].level > self.level:
+            return NotImplemented  # the array of the inner vmap knows what to do with one of the outer
+        return getattr(self.namespace, name)(self, *other)
+
+    return apply
 
 
 def _reflected(name: str) -> Callable[[Any, Any], Any]:

@@ -99,12 +99,12 @@ class _Namespace:
 class _BatchBackend(Backend):
     """The backend of batched arrays: ops run by their own lines, on the namespace of batched arrays."""
 
-    spreads = True
     several_devices = False  # the backend at the bottom has the last word on devices
 
     def __init__(self, kind: type[Batched], bottom: Backend) -> None:
         self.kind = kind
         self.bottom = bottom
+        self.level = kind.level
         self.name = bottom.name
         self.namespace = kind.namespace
         super().__init__(bottom.device)
@@ -131,7 +131,7 @@ class _BatchBackend(Backend):
     def absorbs(self, other: Backend) -> bool:
         """Arrays from below are the same for all of the batch."""
         return other is self.bottom or (
-            isinstance(other, _BatchBackend) and other.bottom is self.bottom and other.kind.level < self.kind.level
+            isinstance(other, _BatchBackend) and other.bottom is self.bottom and other.level < self.level
         )
 
     def find_device(self, device: Any, /) -> Any:
