@@ -77,11 +77,12 @@ def test_forward_is_the_same_on_every_backend(op: Op[..., Any], example: Any, pl
     skip_what_is_beyond(place, op, example)
     inputs = draw(example, place)
     result = op(*inputs, **example.metadata)
-    reference = op.function(open_backend("numpy").namespace, *example.draw(), **example.metadata)
+    numpy = open_backend("numpy").namespace
+    reference = example.seen(numpy, op.function(numpy, *example.draw(), **example.metadata))
     for array in flatten(result)[0]:
         assert backend_of(array) is backend_of(next(x for x in inputs if find_backend_of(x)))
         assert place.several_devices is False or backend_of(array).device_of(array) == place.device
-    for got, expected in zip(to_host(result), flatten(reference)[0], strict=True):
+    for got, expected in zip(to_host(example.seen(place.namespace, result)), flatten(reference)[0], strict=True):
         assert got.shape == np.shape(expected)
         np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
 
@@ -111,7 +112,7 @@ def test_derivatives_of_first_and_second_order(op: Op[..., Any], example: Any, p
         full = list(inputs)
         for i, value in zip(chosen, values, strict=True):
             full[i] = value
-        return op(*full, **example.metadata)
+        return example.seen(pb, op(*full, **example.metadata))
 
     pb.check_grads(of_chosen, [inputs[i] for i in chosen], order=2)
 
@@ -133,6 +134,38 @@ def test_gradients_keep_dtype_shape_and_device(op: Op[..., Any], example: Any, p
         assert grad.dtype in (pb.float32, pb.complex64)
         assert (grad.dtype, grad.shape, grad.device) == (variables[i].dtype, variables[i].shape, variables[i].device)
         assert backend_of(grad.array) is backend_of(inputs[i])
+
+
+def scattered(x: Any) -> Any:
+    """The same values in memory that is neither contiguous nor in C's order."""
+    if not isinstance(x, np.ndarray) or not x.ndim:
+        return x
+    wide = np.zeros([2 * n for n in x.shape[::-1]], dtype=x.dtype).T
+    view = wide[tuple(slice(1, None, 2) for _ in x.shape)]
+    view[...] = x
+    return view
+
+
+@pytest.mark.parametrize(("op", "example"), CASES)
+def test_how_the_inputs_lie_in_memory_changes_nothing(op: Op[..., Any], example: Any) -> None:
+    numpy = open_backend("numpy")
+    inputs = draw(example, numpy)
+    chosen = differentiable_inputs(op, example, inputs) if op.differentiable else []
+
+    def values_and_gradients(arrays: list[Any]) -> list[np.ndarray]:
+        variables = [
+            pb.Tensor(x).requires_grad_(i in chosen) if find_backend_of(x) else x for i, x in enumerate(arrays)
+        ]
+        outputs = flatten(op(*variables, **example.metadata))[0]
+        for y in outputs:
+            if y.requires_grad:
+                y.backward(pb.ones_like(y.detach()), retain_graph=True)
+        return [y.numpy() for y in outputs] + [variables[i].grad.numpy() for i in chosen]
+
+    for got, expected in zip(
+        values_and_gradients(list(map(scattered, inputs))), values_and_gradients(inputs), strict=True
+    ):
+        np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize(("op", "example"), DIFFERENTIABLE)
@@ -173,6 +206,8 @@ def test_kernels_agree_with_the_reference(op: Op[..., Any], rule: Any, example: 
     if got is NotImplemented:
         pytest.skip("the kernel leaves this call to the reference")
     tolerance = 2e-5 if dtype == "float32" else 1e-12
+    if rule is None:
+        got, expected = example.seen(numpy.namespace, got), example.seen(numpy.namespace, expected)
     for a, b in zip(map(np.asarray, flatten(got)[0]), map(np.asarray, flatten(expected)[0]), strict=True):
         if rule is not None:  # the engine sums what was broadcast, so a kernel may do so itself
             b = b.sum(axis=tuple(range(b.ndim - a.ndim)), dtype=b.dtype)
@@ -264,8 +299,8 @@ def test_a_vjp_that_is_off_by_a_thousandth_is_caught(op: Op[..., Any], rule: Any
         for i in chosen:
             try:
                 pb.check_grads(
-                    lambda x, i=i, inputs=inputs, example=example: op(
-                        *inputs[:i], x, *inputs[i + 1 :], **example.metadata
+                    lambda x, i=i, inputs=inputs, example=example: example.seen(
+                        pb, op(*inputs[:i], x, *inputs[i + 1 :], **example.metadata)
                     ),
                     [inputs[i]],
                     order=1,

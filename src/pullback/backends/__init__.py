@@ -8,6 +8,7 @@ from .switch import Availability, backend, backend_of, backends, find_backend_of
 
 __all__ = [
     "DTYPES", "KINDS", "Array", "Availability", "Backend", "BackendMismatch", "BackendUnavailable", "DType",
-    "Function", "Namespace", "backend", "backend_of", "backends", "batch_backend", "common_backend", "dtype_in", "dtype_name",
-    "find_backend_of", "is_complex", "is_floating", "open_backend", "plain_number", "plain_numbers", "register", "use",
+    "Function", "Namespace", "backend", "backend_of", "backends", "batch_backend", "common_backend", "dtype_in",
+    "dtype_name", "find_backend_of", "is_complex", "is_floating", "open_backend", "plain_number", "plain_numbers",
+    "register", "use",
 ]  # fmt: skip

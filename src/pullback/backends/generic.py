@@ -50,7 +50,7 @@ class TorchBackend(Backend):
 
     def to_host(self, array: Array, /) -> Any:
         """A view of a CPU tensor, a copy of any other."""
-        return array.detach().cpu().numpy()
+        return array.detach().cpu().resolve_conj().resolve_neg().numpy()
 
     def to_device(self, array: Array, device: Any, /) -> Array:
         """The tensor moved by PyTorch's own `to`."""

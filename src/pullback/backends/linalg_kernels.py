@@ -100,8 +100,13 @@ class Factors:
         if b.shape[1] <= FEW:
             y = _routine("getrs", self.lu)(self.lu, self.pivots, b, trans=not transposed)[0]  # type: ignore[misc]
             return np.ascontiguousarray(y)
+        with _in_few_threads(self.lu):
+            return self._solve(b, transposed)
+
+    def _solve(self, b: Any, transposed: bool) -> Any:
+        order = self._order()
         if transposed:
-            y = b[self._order()]
+            y = b[order]
             self._substitute(self.lu, y, lower=True, down=True)
             self._substitute(self.lu, y, lower=False, down=False)
             return y
@@ -109,7 +114,7 @@ class Factors:
         self._substitute(self.lu.T, y, lower=False, down=True)
         self._substitute(self.lu.T, y, lower=True, down=False)
         whole = np.empty_like(y)
-        whole[self._order()] = y
+        whole[order] = y
         return whole
 
     def _substitute(self, t: Any, y: Any, *, lower: bool, down: bool) -> None:
@@ -128,8 +133,7 @@ class Factors:
             cut = np.tril if lower else np.triu
             starts = range(0, len(self.lu), BLOCK)
             blocks = (self.lu[i : i + BLOCK, i : i + BLOCK] for i in starts)
-            with _in_few_threads(self.lu):
-                found = [cut(invert(block, lower=lower, unitdiag=lower)[0]) for block in blocks]
+            found = [cut(invert(block, lower=lower, unitdiag=lower)[0]) for block in blocks]
             for block in found if lower else ():
                 np.fill_diagonal(block, 1)
             self.blocks[lower] = found
