@@ -1,6 +1,6 @@
 """The same work side by side with PyTorch eager: medians and ratios.
 
-    python benchmarks/run.py [--backend numpy|cupy] [--json FILE] [--rounds N]
+    python benchmarks/run.py [--backend numpy|cupy] [--json FILE] [--rounds N] [--only TEXT]
 
 Both libraries run in one process and take turns, so that a machine whose speed drifts slows both. What
 is quoted is the ratio of the medians. Needs the `bench` extra (PyTorch).
@@ -18,6 +18,7 @@ import pullback as pb
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from derivatives import DERIVATIVES
 from memory import growth
 from work import TASKS, Work
 
@@ -28,6 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument("--rounds", type=int, default=25, help="measurements of each side (default: 25)")
     parser.add_argument("--strict", action="store_true", help="exit with status 1 where a limit is passed")
+    parser.add_argument("--only", default="", help="only the tasks whose names contain this")
     options = parser.parse_args(argv)
     try:
         import torch
@@ -45,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
 
         print(f"pullback {pb.__version__} on {backend.name}, PyTorch {torch.__version__}")
         print(f"{'task':<58}{'pullback':>12}{'PyTorch':>12}{'ratio':>8}{'limit':>8}")
-        for task in TASKS:
+        for task in [task for task in (*TASKS, *DERIVATIVES) if options.only in task.name]:
             ours, theirs = task.ours(), task.theirs(torch)
             mine, peers = measure(ours, theirs, task.calls, options.rounds, settle)
             ratio = mine / peers
