@@ -62,7 +62,7 @@ class Program(NamedTuple):
                 *(_filled(a, memory) for a in arguments),
                 **{k: _filled(v, memory) for k, v in options.items()},
             )
-            if len(results) == 1:
+            if len(results) == 1 and not isinstance(y, (tuple, list)):
                 memory[results[0].number] = y
             else:
                 memory.update((v.number, part) for v, part in zip(results, y, strict=True))

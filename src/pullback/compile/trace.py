@@ -10,11 +10,14 @@ import operator
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from functools import cache, partial
+from math import prod
+from types import ModuleType
 from typing import Any
 
 from ..autodiff.tensor import Tensor
 from ..autodiff.tree import flatten
-from ..backends import Array, Backend, Function, backend_of, find_backend_of, register
+from ..backends import Array, Backend, Function, Namespace, backend_of, find_backend_of, register
+from ..backends.host import host
 from .program import Instruction, Program, Variable, kind_of, substitute
 
 __all__ = ["Traced", "TracedArray", "trace"]
@@ -36,7 +39,7 @@ class _Recorder:
         arguments, named = (substitute(x, _value) for x in (given, list(options.items())))
         y = function(*arguments, **{str(k): v for k, v in named})
         parts = list(y) if isinstance(y, (tuple, list)) else [y]
-        arrays = bool(parts) and all(hasattr(part, "shape") for part in parts)
+        arrays = bool(parts) and all(isinstance(x, host.generic) or find_backend_of(x) is not None for x in parts)
         if not arrays and not (
             isinstance(y, (bool, int, float, complex)) and _any_traced((given, list(options.items())))
         ):
@@ -98,6 +101,7 @@ class TracedArray:
 
     shape = property(lambda self: self.value.shape)
     ndim = property(lambda self: len(self.value.shape))
+    size = property(lambda self: prod(self.value.shape))
     dtype = property(lambda self: self.value.dtype)
     device = property(lambda self: self.below.device_of(self.value))
 
@@ -170,11 +174,14 @@ def _with_item(x: Array, key: Any, value: Array) -> Array:
 class _TracedNamespace:
     """An array API namespace whose functions are written down; it has what the one below has."""
 
-    def __init__(self, below: Backend) -> None:
+    def __init__(self, below: Backend, namespace: Namespace) -> None:
         self._below = below
+        self._namespace = namespace
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._below.namespace, name)
+        found = getattr(self._namespace, name)
+        if isinstance(found, ModuleType):  # linalg and fft
+            return _TracedNamespace(self._below, found)
         if not callable(found) or isinstance(found, type):
             return found
         return lambda *given, **options: _recorder.get().call(self._below, name, found, *given, **options)
@@ -188,7 +195,7 @@ class _TraceBackend(Backend):
     def __init__(self, below: Backend) -> None:
         self.below = below
         self.name = f"traced {below.name}"
-        self.namespace = _TracedNamespace(below)
+        self.namespace = _TracedNamespace(below, below.namespace)
         super().__init__(below.device)
 
     def implementation(self, function: Function, /) -> Callable[..., Any]:
