@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from . import ops
 from .autodiff import (
+    CustomOp,
     Op,
     Tensor,
     check_grads,
+    checkpoint,
+    custom_op,
     enable_grad,
     grad,
     hessian,
@@ -38,12 +41,15 @@ __version__ = "0.1.0"
 __all__ = [
     "BackendMismatch",
     "BackendUnavailable",
+    "CustomOp",
     "Op",
     "Tensor",
     "backend",
     "backends",
     "check_grads",
+    "checkpoint",
     "compile",
+    "custom_op",
     "data",
     "enable_grad",
     "explain",

@@ -8,13 +8,13 @@ import pytest
 
 import pullback as pb
 import pullback.optim
+from pullback.autodiff import verify
 from pullback.autodiff.op import Op, registry
 from pullback.autodiff.tree import flatten, tree_map
 from pullback.backends import (
     Backend,
     backend_of,
     find_backend_of,
-    is_floating,
     numba_kernels,
     numpy_kernels,
     open_backend,
@@ -40,28 +40,12 @@ DIFFERENTIABLE = [case for case in CASES if case.values[0].differentiable]
 
 def draw(example: Any, backend: Backend, dtype: str = "float64") -> list[Any]:
     """The example's inputs as arrays of the backend, where it makes new ones."""
-
-    def place(x: Any) -> Any:
-        if not isinstance(x, np.ndarray):
-            return x
-        kinds = {"f": dtype, "c": {"float64": "complex128", "float32": "complex64"}[dtype]}
-        return backend.from_host(x.astype(kinds[x.dtype.kind]) if x.dtype.kind in kinds else x)
-
-    return [place(x) for x in example.draw()]
+    return verify.place(example.draw(), backend, dtype)
 
 
 def differentiable_inputs(op: Op[..., Any], example: Any, inputs: list[Any]) -> list[int]:
     """The inputs that the op has a gradient for."""
-    covered = {name for rule in op.rules for name in rule.arguments} or set(op.inputs)
-    names = [op.inputs[min(i, len(op.inputs) - 1)] for i in range(len(inputs))]
-    return [
-        i
-        for i, (x, name) in enumerate(zip(inputs, names, strict=True))
-        if name in covered
-        and find_backend_of(x) is not None
-        and is_floating(x.dtype)
-        and example.inputs[i].differentiable
-    ]
+    return [i for i in verify.inputs_with_gradients(op, inputs) if example.inputs[i].differentiable]
 
 
 def to_host(y: Any) -> list[np.ndarray]:
@@ -91,13 +75,7 @@ def test_forward_is_the_same_on_every_backend(op: Op[..., Any], example: Any, pl
 def test_tensors_in_give_tensors_out(op: Op[..., Any], example: Any, place: Backend) -> None:
     skip_what_is_beyond(place, op, example)
     inputs = draw(example, place)
-    wrapped = [pb.Tensor(x) if find_backend_of(x) is not None else x for x in inputs]
-    for got, expected in zip(
-        flatten(op(*wrapped, **example.metadata))[0], flatten(op(*inputs, **example.metadata))[0], strict=True
-    ):
-        assert isinstance(got, pb.Tensor)
-        assert not got.requires_grad
-        np.testing.assert_array_equal(got.numpy(), to_host(expected)[0])
+    verify.check_tensors(op, inputs, example.metadata)
 
 
 @pytest.mark.parametrize(("op", "example"), DIFFERENTIABLE)
@@ -108,13 +86,9 @@ def test_derivatives_of_first_and_second_order(op: Op[..., Any], example: Any, p
     if not chosen:
         pytest.skip("no floating input in this example")
 
-    def of_chosen(*values: Any) -> Any:
-        full = list(inputs)
-        for i, value in zip(chosen, values, strict=True):
-            full[i] = value
-        return example.seen(pb, op(*full, **example.metadata))
-
-    pb.check_grads(of_chosen, [inputs[i] for i in chosen], order=2)
+    verify.check_derivatives(
+        lambda *xs, **metadata: example.seen(pb, op(*xs, **metadata)), inputs, example.metadata, chosen
+    )
 
 
 @pytest.mark.parametrize(("op", "example"), DIFFERENTIABLE)
@@ -122,18 +96,7 @@ def test_gradients_keep_dtype_shape_and_device(op: Op[..., Any], example: Any, p
     skip_what_is_beyond(place, op, example)
     inputs = draw(example, place, "float32")
     chosen = differentiable_inputs(op, example, inputs)
-    variables = [
-        pb.Tensor(x).requires_grad_(i in chosen) if find_backend_of(x) is not None else x for i, x in enumerate(inputs)
-    ]
-    outputs = [y for y in flatten(op(*variables, **example.metadata))[0] if y.requires_grad]
-    for y in outputs:
-        y.backward(pb.ones_like(y.detach()), retain_graph=True)
-    for i in chosen:
-        grad = variables[i].grad
-        assert grad is not None
-        assert grad.dtype in (pb.float32, pb.complex64)
-        assert (grad.dtype, grad.shape, grad.device) == (variables[i].dtype, variables[i].shape, variables[i].device)
-        assert backend_of(grad.array) is backend_of(inputs[i])
+    verify.check_gradients_stay(op, inputs, example.metadata, chosen)
 
 
 def scattered(x: Any) -> Any:
@@ -173,12 +136,7 @@ def test_what_needs_no_gradient_is_not_pulled(op: Op[..., Any], example: Any) ->
     numpy = open_backend("numpy")
     inputs = draw(example, numpy)
     chosen = differentiable_inputs(op, example, inputs)
-    for only in chosen:
-        variables = [pb.Tensor(x).requires_grad_(i == only) if find_backend_of(x) else x for i, x in enumerate(inputs)]
-        for y in flatten(op(*variables, **example.metadata))[0]:
-            if y.requires_grad:
-                y.backward(pb.ones_like(y.detach()), retain_graph=True)
-        assert all((x.grad is not None) == (i == only) for i, x in enumerate(variables) if isinstance(x, pb.Tensor))
+    verify.check_each_gradient_alone(op, inputs, example.metadata, chosen)
 
 
 KERNELS = [

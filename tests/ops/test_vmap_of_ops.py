@@ -15,7 +15,7 @@ from pullback.backends import Backend, backend_of, find_backend_of, is_floating
 ACROSS = {"anywhere"}
 """What is of all of the batch on purpose."""
 REFUSED = {
-    **dict.fromkeys(("nonzero", "unique_all", "select"), "depends on values"),
+    **dict.fromkeys(("nonzero", "unique_all", "unique_values", "select"), "depends on values"),
     **dict.fromkeys(("random_bits", "random_uniform", "random_normal"), "random numbers"),
 }
 CASES = [

@@ -56,9 +56,8 @@ class Op(Generic[P, R]):
         self.rules: list[Rule] = []
         self._plans: dict[int, Plan] = {}
         self._runs: dict[tuple[type, ...], tuple[Callable[..., Any], Backend]] = {}  # by the inputs' types
-        if self.name in registry:
-            raise ValueError(f"there is an op named {self.name!r} already")
-        registry[self.name] = self
+        if {"g", "y"} & set(self.inputs):
+            raise TypeError(f"{self.name}: a vjp knows the output as 'y', its gradient as 'g'; name inputs otherwise")
 
     def vjp(self, *arguments: str) -> Callable[[F], F]:
         """Register the vector-Jacobian product for one input, or for several whose gradients share work."""
@@ -93,6 +92,8 @@ class Op(Generic[P, R]):
     def _bind(self, given: tuple[Any, ...], metadata: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """All inputs, those given by name too, None for those left out; metadata given by position by their names."""
         count = len(self.inputs)
+        if len(given) > count and len(given) - count <= len(self.defaults):
+            return given[:count], {**dict(zip(self.defaults, given[count:], strict=False)), **metadata}
         named = {**dict(zip(self.defaults, given[count:], strict=False)), **metadata}
         inputs = given[:count] + tuple(named.pop(name, None) for name in self.inputs[len(given) :])
         if any(x is None for x in inputs[: self._required]) or len(given) > count + len(self.defaults):
@@ -121,8 +122,7 @@ class Op(Generic[P, R]):
 
     def on_tensors(self, inputs: Sequence[Any], metadata: dict[str, Any]) -> Any:
         """A call in which at least one input is a Tensor."""
-        if level.get():
-            inputs = lift(inputs)
+        inputs = lift(inputs) if level.get() else inputs
         arrays: list[Any] = []
         parents: list[Place | None] = []
         tracked, bit = 0, 1  # a bit for each input that needs a gradient; `bit` ends as 1 << len(inputs)
@@ -183,9 +183,14 @@ def op(forward: Any = None, /, *, differentiable: bool = True, examples: Sequenc
     >>> float(pb.grad(cube)(pb.tensor(2.0)))
     12.0
     """
-    if forward is None:
-        return lambda function: Op(function, differentiable, examples)
-    return Op(forward, differentiable, examples)
+
+    def make(function: Callable[..., Any]) -> Op[..., Any]:
+        made: Op[..., Any] = Op(function, differentiable, examples)
+        if registry.setdefault(made.name, made) is not made:
+            raise ValueError(f"there is an op named {made.name!r} already")
+        return made
+
+    return make if forward is None else make(forward)
 
 
 def _as_tensor(x: Any) -> Any:

@@ -196,6 +196,9 @@ class Tensor(Operators):
         whole = tuple(map(_plain, key)) if isinstance(key, tuple) else _plain(key)
         self.array[whole] = _plain(value)
 
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and not self.shape else super().__format__(spec)
+
     def __repr__(self) -> str:
         owner = backend_of(self.array)
         values = owner.show(self.array)

@@ -15,21 +15,22 @@ def flatten(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
     """
     leaves: list[Any] = []
 
-    def take(node: Any) -> Callable[[list[Any]], Any]:
-        if isinstance(node, dict):
-            parts = {key: take(value) for key, value in node.items()}
-            return lambda new: {key: build(new) for key, build in parts.items()}
-        if isinstance(node, (list, tuple)):
-            items = [take(value) for value in node]
-            if hasattr(node, "_fields"):
-                return lambda new: type(node)(*(build(new) for build in items))
-            kind = list if isinstance(node, list) else tuple
-            return lambda new: kind(build(new) for build in items)
-        leaves.append(node)
-        number = len(leaves) - 1
-        return lambda new: new[number]
+    return leaves, _take(tree, leaves)
 
-    return leaves, take(tree)
+
+def _take(node: Any, leaves: list[Any]) -> Callable[[list[Any]], Any]:
+    if isinstance(node, dict):
+        parts = {key: _take(value, leaves) for key, value in node.items()}
+        return lambda new: {key: build(new) for key, build in parts.items()}
+    if isinstance(node, (list, tuple)):
+        items = [_take(value, leaves) for value in node]
+        if hasattr(node, "_fields"):
+            return lambda new: type(node)(*(build(new) for build in items))
+        kind = list if isinstance(node, list) else tuple
+        return lambda new: kind(build(new) for build in items)
+    leaves.append(node)
+    number = len(leaves) - 1
+    return lambda new: new[number]
 
 
 def tree_map(function: Callable[..., Any], tree: Any, *others: Any) -> Any:

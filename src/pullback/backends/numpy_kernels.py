@@ -22,10 +22,11 @@ kernels: dict[str, Callable[..., Any]] = {
     name: partial(getattr(np, name), **_AN_ARRAY)
     for name in (
         *("add", "subtract", "multiply", "divide", "negative", "exp", "log", "sqrt", "tanh", "square", "abs"),
-        *("maximum", "minimum", "sign"),
+        *("maximum", "minimum", "sign", "sin", "cos", "floor", "equal", "less", "greater"),
     )
 } | {
     "matmul": np.matmul,
+    "unique_values": np.unique_values,
     "divide.vjp(x1)": np.divide,
     **kernels_of("scipy.special"),
     **linalg_kernels.kernels,
@@ -61,6 +62,43 @@ def _(x: Any) -> Any:
 @kernel("relu.vjp(x)")
 def _(g: Any, y: Any) -> Any:
     return g * (y > 0)
+
+
+@kernel("reshape")
+def _(x: Any, *, shape: Any, copy: bool | None = None) -> Any:
+    return x.reshape(shape) if copy is None else np.reshape(x, shape, copy=copy)
+
+
+@kernel("permute_dims")
+def _(x: Any, *, axes: Any) -> Any:
+    return x.transpose(axes)
+
+
+@kernel("squeeze", declines=True)
+def _(x: Any, *, axis: Any) -> Any:
+    return x.squeeze(axis) if isinstance(axis, int) else NotImplemented
+
+
+@kernel("slice")
+def _(x: Any, *, key: Any) -> Any:
+    return x[key]
+
+
+@kernel("clip", declines=True)
+def _(x: Any, least: Any = None, most: Any = None) -> Any:
+    if x.dtype.kind != "f" or type(least) is not float or type(most) is not float:
+        return NotImplemented  # what the standard says of other bounds is the namespace's to know
+    return np.minimum(np.maximum(x, least, **_AN_ARRAY), most, **_AN_ARRAY)
+
+
+@kernel("repeat")
+def _(x: Any, repeats: Any, *, axis: int) -> Any:
+    return x.repeat(repeats, axis)
+
+
+@kernel("count_nonzero")
+def _(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    return np.asarray(np.count_nonzero(x, axis=axis, keepdims=keepdims))
 
 
 @kernel("matrix_transpose")

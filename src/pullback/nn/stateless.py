@@ -1,15 +1,13 @@
 """A model as a function of its parameters, for the transforms: `grad`, `hvp`, `jacobian`."""
 
 from collections.abc import Mapping
-from threading import RLock
 from typing import Any
 
+from ..autodiff.checkpoint import exchanged
 from ..autodiff.tensor import Tensor
 from .module import Module, tensors_by_name
 
 __all__ = ["functional_call"]
-
-_turn = RLock()
 
 
 def functional_call(model: Module, parameters: Mapping[str, Any], /, *inputs: Any, **options: Any) -> Any:
@@ -50,16 +48,8 @@ def functional_call(model: Module, parameters: Mapping[str, Any], /, *inputs: An
     ]
     if complaints:
         raise ValueError(f"the parameters do not fit {type(model).__name__}: " + "; ".join(complaints))
-    with _turn:
-        places = [own[name] for name in given]
-        before = [(place.array, place.node) for place in places]
-        try:
-            for place, value in zip(places, given.values(), strict=True):
-                place.array, place.node = value.array, value.node
-            return model(*inputs, **options)
-        finally:
-            for place, (array, node) in zip(places, before, strict=True):
-                place.array, place.node = array, node
+    with exchanged([own[name] for name in given], list(given.values())):
+        return model(*inputs, **options)
 
 
 def _same(a: Tensor, b: Tensor) -> bool:

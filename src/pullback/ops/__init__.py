@@ -24,6 +24,7 @@ from . import (
 from .activation import *
 from .creation import *
 from .data_types import *
+from .einsum import einsum
 from .elementwise import *
 from .indexing import *
 from .inspection import *
@@ -38,7 +39,7 @@ from .sorting import *
 from .statistical import *
 from .utility import *
 
-__all__ = ["Generator", "default_generator", "dropout", "fft", "linalg", "manual_seed", "random", "special"]
+__all__ = ["Generator", "default_generator", "dropout", "einsum", "fft", "linalg", "manual_seed", "random", "special"]
 __all__ += activation.__all__
 __all__ += creation.__all__
 __all__ += data_types.__all__

@@ -5,7 +5,7 @@ from typing import Any
 from ..autodiff.examples import example, normal
 from ..autodiff.op import op
 from ..autodiff.tensor import Tensor
-from ..backends import Array, Namespace, backend, backend_of, dtype_in, dtype_name, find_backend_of
+from ..backends import DTYPES, Array, Namespace, backend, backend_of, dtype_in, dtype_name, find_backend_of
 from ..backends.host import host
 from .data_types import astype
 from .manipulation import broadcast_arrays, reshape
@@ -30,7 +30,10 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | 
     if isinstance(obj, Tensor):
         if dtype is None and device is None and not copy:
             return obj
-        if obj.requires_grad and copy is not False:
+        if obj.requires_grad and copy is False:
+            asarray(obj.detach(), dtype=dtype, device=device, copy=False)  # raises where it takes a copy
+            return obj
+        if obj.requires_grad:
             return astype(obj, dtype or obj.dtype, copy=bool(copy), device=device)  # type: ignore[no-any-return]
         obj = obj.array
     owner = find_backend_of(obj)
@@ -42,9 +45,12 @@ def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | 
 
 def _in_default_dtype(array: Array, made_of: Any) -> Array:
     """What was made of Python numbers in pullback's default precision, where the library's is double."""
+    name = dtype_name(array.dtype)
+    if name not in DTYPES:
+        raise TypeError(f"expected numbers, nested sequences of them, or an array; got {made_of!r:.60}")
     if isinstance(made_of, host.generic):  # a NumPy scalar has a data type of its own
         return array
-    default = {"float64": "float32", "complex128": "complex64"}.get(dtype_name(array.dtype))
+    default = {"float64": "float32", "complex128": "complex64"}.get(name)
     return array if default is None else backend().asarray(array, dtype=default)
 
 
@@ -85,7 +91,11 @@ def arange(
 ) -> Tensor:
     """Evenly spaced numbers in [start, stop): int64 of integers, float32 of floats."""
     span = (0, start, step) if stop is None else (start, stop, step)
-    return _filled("arange", *span, dtype=dtype or _kind_of(*span), device=device)
+    kind = dtype or _kind_of(*span)
+    if dtype_name(kind) not in ("float32", "float16", "bfloat16"):
+        return _filled("arange", *span, dtype=kind, device=device)
+    exact = _filled("arange", *span, dtype="float64", device=device)  # NumPy adds the rounded steps up
+    return Tensor(backend().namespace.astype(exact.array, backend().dtype(kind)))
 
 
 def linspace(
@@ -98,7 +108,12 @@ def linspace(
 
 def _kind_of(*numbers: Any) -> str:
     """The default data type of Python numbers: that of the widest kind among them."""
-    kinds = ((bool, "bool"), (int, "int64"), (float, "float32"), (complex, "complex64"))
+    kinds = (
+        ((bool, host.bool), "bool"),
+        ((int, host.integer), "int64"),
+        ((float, host.floating), "float32"),
+        ((complex, host.complexfloating), "complex64"),
+    )
     widest = max(next((i for i, (kind, _) in enumerate(kinds) if isinstance(x, kind)), 2) for x in numbers)
     return kinds[widest][1]
 
@@ -114,6 +129,8 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> T
     >>> shared
     Tensor([1, 2], dtype=int32)
     """
+    if not hasattr(x, "__dlpack__"):
+        raise TypeError(f"expected an array that DLPack shares, got {type(x).__name__}; make one with pb.asarray(...)")
     current = backend()
     place = {} if device is None else {"device": current.find_device(device)}
     return Tensor(current.namespace.from_dlpack(x, **place, **({} if copy is None else {"copy": copy})))

@@ -57,6 +57,9 @@ def isdtype(dtype: Any, kind: Any) -> bool:
     """
     name = dtype_name(dtype)
     kinds = kind if isinstance(kind, tuple) else (kind,)
+    unknown = [k for k in kinds if isinstance(k, str) and k not in KINDS and k not in DTYPES]
+    if unknown:
+        raise ValueError(f"there is no kind of data types {unknown[0]!r}; there are {', '.join(KINDS)}")
     return any(name in KINDS[k] if isinstance(k, str) and k in KINDS else name == dtype_name(k) for k in kinds)
 
 
@@ -105,7 +108,7 @@ def finfo(type: Any, /) -> FloatingInfo:
     >>> finfo(pb.float32).eps
     1.1920928955078125e-07
     """
-    found = _reference().finfo(_in(_reference(), type))
+    found = _reference().finfo(_of_kind(type, "real floating", "complex floating"))
     eps, largest, least, normal = (float(getattr(found, n)) for n in ("eps", "max", "min", "smallest_normal"))
     return FloatingInfo(int(found.bits), eps, largest, least, normal, DTYPES[dtype_name(found.dtype)])
 
@@ -117,7 +120,7 @@ def iinfo(type: Any, /) -> IntegerInfo:
     >>> iinfo(pb.int8).max
     127
     """
-    found = _reference().iinfo(_in(_reference(), type))
+    found = _reference().iinfo(_of_kind(type, "integral"))
     return IntegerInfo(int(found.bits), int(found.max), int(found.min), DTYPES[dtype_name(found.dtype)])
 
 
@@ -126,9 +129,16 @@ def _reference() -> Namespace:
     return open_backend("numpy").namespace
 
 
+def _of_kind(x: Any, *kinds: str) -> Any:
+    found = _in(_reference(), x)
+    if not isdtype(found, kinds):
+        raise TypeError(f"expected a data type that is {' or '.join(kinds)}, or an array of such; got {x!r}")
+    return found
+
+
 def _in(xp: Namespace, x: Any) -> Any:
-    name = dtype_name(getattr(x, "dtype", x))
-    if not hasattr(xp, name):
+    name = dtype_name(x if isinstance(x, type) else getattr(x, "dtype", x))
+    if name not in DTYPES or not hasattr(xp, name):
         raise TypeError(f"expected an array or a data type of the standard; got {x!r}")
     return getattr(xp, name)
 

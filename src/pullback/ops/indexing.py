@@ -8,7 +8,14 @@ from ..autodiff.examples import boolean, example, integers, normal, values
 from ..autodiff.op import op
 from ..autodiff.tensor import Tensor
 from ..backends import Array, Namespace, backend_of, dtype_name, find_backend_of
-from .manipulation import broadcast_arrays, broadcast_shapes, broadcast_to, moveaxis, reshape
+from .manipulation import (
+    broadcast_arrays,
+    broadcast_shapes,
+    broadcast_to,
+    counted_from_the_front,
+    moveaxis,
+    reshape,
+)
 from .scatter import embed, scatter_add, scatter_add_along_axis
 
 __all__ = ["getitem", "one_hot", "take", "take_along_axis"]
@@ -66,7 +73,7 @@ def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:
     indices: integers, of as many axes as x, and broadcast against x along the others. The gradients of an element
         that is named more than once add up.
     """
-    axis = axis % len(x.shape)
+    axis = counted_from_the_front(axis, len(x.shape))
     length, count = x.shape[axis], indices.shape[axis]
     others = [(*array.shape[:axis], 1, *array.shape[axis + 1 :]) for array in (x, indices)]
     whole = broadcast_shapes(*others)
@@ -95,7 +102,7 @@ def _(xp: Namespace, g: Array, x_shape: tuple[int, ...], *, key: Any) -> Array:
 
 @op(examples=[example(normal(3, 4), boolean(3, 4)), example(normal(3, 2), values([True, False, True]))])
 def _select(xp: Namespace, x: Array, mask: Array, /) -> Array:
-    flat = xp.reshape(x, (-1, *x.shape[len(mask.shape) :])) if len(mask.shape) != 1 else x
+    flat = xp.reshape(x, (prod(mask.shape), *x.shape[len(mask.shape) :])) if len(mask.shape) != 1 else x
     return xp.take(flat, xp.nonzero(xp.reshape(mask, (-1,)))[0], axis=0)
 
 
@@ -130,7 +137,8 @@ def _(xp: Namespace, g: Array, x_shape: tuple[int, ...], indices: tuple[Array, .
 def _joined(xp: Namespace, indices: tuple[Array, ...], shape: tuple[int, ...]) -> Array:
     """The places along several axes as places along the one axis that they would be joined to."""
     joined: Any = 0
-    for places, length in zip(indices, shape, strict=False):
+    for given, length in zip(indices, shape, strict=False):
+        places = xp.astype(given, xp.int64, copy=False)  # a narrow type may not hold the places along the one axis
         joined = joined * length + xp.where(places < 0, places + length, places)
     return joined
 
@@ -159,9 +167,9 @@ def getitem(x: Array, key: Any, /) -> Array:
         if not any(k is ... for k in keys):
             keys.append(...)  # the standard wants the axes that are left out said
         return _slice(x, key=tuple(keys))
-    if len(keys) == 1 and dtype_name(keys[0].dtype) == "bool":
-        return _masked(x, keys[0])
-    return _gather(x, keys)
+    if len(keys) > 1 or not x.shape:
+        return _gather(x, keys)
+    return _masked(x, keys[0]) if dtype_name(keys[0].dtype) == "bool" else _pick(x, keys[0])
 
 
 def _read(x: Array, k: Any) -> Any:
@@ -198,33 +206,65 @@ def _masked(x: Array, mask: Array) -> Array:
 
 def _gather(x: Array, keys: list[Any]) -> Array:
     """An index with arrays among its keys: the plain keys first, then one `pick` along the arrays' axes, in front."""
-    keys = [place for k in keys for place in _places_of(k)]
-    if not any(k is ... for k in keys):
-        keys.append(...)
-    consumed = sum(k is not None and k is not ... for k in keys)
-    at = next(i for i, k in enumerate(keys) if k is ...)
-    keys[at : at + 1] = [slice(None)] * (len(x.shape) - consumed)
-    if len([k for k in keys if k is not None]) > len(x.shape):
+    left_out = len(x.shape) - sum(map(_width, keys))
+    if left_out < 0:
         raise IndexError(f"too many indices for an array of shape {tuple(x.shape)}")
-    advanced = [i for i, k in enumerate(keys) if not (k is None or isinstance(k, slice))]
-    together = advanced[-1] - advanced[0] + 1 == len(advanced)
-    sliced = _slice(x, key=(*(k if k is None or isinstance(k, slice) else slice(None) for k in keys), ...))
-    arrays = [k for i in advanced if not isinstance(k := keys[i], int)]
-    owner, device = _place(arrays[0])
-    indices = [owner.asarray(k, dtype="int64", device=device) if isinstance(k := keys[i], int) else k for i in advanced]
-    indices = list(broadcast_arrays(*indices))
-    result = _pick(moveaxis(sliced, tuple(advanced), tuple(range(len(advanced)))), *indices)
-    if not together or not advanced[0]:
+    if sum(k is ... for k in keys) > 1:
+        raise IndexError("an index has ... once, for all axes that it leaves out")
+    plain: list[Any] = []
+    picked: dict[int, Any] = {}  # by the axes that the plain keys leave
+    stands = []  # where in the key arrays and integers stand: a ... for no axes parts them too
+    axis = 0
+    for i, k in enumerate(keys):
+        if k is ...:
+            plain += [slice(None)] * left_out
+            axis += left_out
+        elif k is None or isinstance(k, slice):
+            plain.append(k)
+            axis += _width(k)
+        else:
+            stands.append(i)
+            for places in _places_of(k, tuple(x.shape[axis : axis + _width(k)])):
+                picked[len(plain)] = places
+                plain.append(slice(None) if _width(k) else None)
+            axis += _width(k)
+    if any(k is None or k != slice(None) for k in plain):
+        x = _slice(x, key=(*plain, ...))
+    advanced = tuple(picked)
+    owner, device = _place(next(k for k in picked.values() if not isinstance(k, int)))
+    indices = [owner.asarray(k, dtype="int64", device=device) if isinstance(k, int) else k for k in picked.values()]
+    try:
+        indices = list(broadcast_arrays(*indices)) if len(indices) > 1 else indices
+    except ValueError as error:
+        raise IndexError(f"the arrays of an index go together: {error}") from None
+    together = stands[-1] - stands[0] + 1 == len(stands)
+    if together and not advanced[0]:
+        return _pick(x, *indices)
+    result = _pick(moveaxis(x, advanced, tuple(range(len(advanced)))), *indices)
+    if not together:
         return result
     ndim = len(indices[0].shape)
     return moveaxis(result, tuple(range(ndim)), tuple(range(advanced[0], advanced[0] + ndim)))
 
 
-def _places_of(k: Any) -> list[Any]:
-    """A mask among other keys as the places where it is true, an array for each of its axes."""
-    if k is None or k is ... or isinstance(k, (int, slice)) or dtype_name(k.dtype) != "bool":
+def _width(k: Any) -> int:
+    """How many axes one part of an index is for."""
+    if k is None or k is ...:
+        return 0
+    return len(k.shape) if not isinstance(k, (int, slice)) and dtype_name(k.dtype) == "bool" else 1
+
+
+def _places_of(k: Any, lengths: tuple[int, ...]) -> list[Any]:
+    """The places that one part of an index names, along each of its axes; a single truth value has a new one."""
+    if isinstance(k, int):
+        if not -lengths[0] <= k < lengths[0]:
+            raise IndexError(f"index {k} is outside an axis of length {lengths[0]}")
         return [k]
-    return list(Tensor.namespace.nonzero(k))
+    if dtype_name(k.dtype) != "bool":
+        return [k]
+    if any(n not in (length, 0) for n, length in zip(k.shape, lengths, strict=True)):
+        raise IndexError(f"a mask of shape {tuple(k.shape)} is no index along axes of the lengths {lengths}")
+    return list(Tensor.namespace.nonzero(k if k.shape else reshape(k, (1,))))
 
 
 @op(

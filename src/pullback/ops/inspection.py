@@ -37,6 +37,9 @@ class NamespaceInfo:
         """The standard's data types of a kind, or of several, that the device has; of all kinds with None."""
         there = self._library().dtypes(device=backend().device if device is None else device)
         kinds = (kind,) if isinstance(kind, str) else tuple(KINDS) if kind is None else kind
+        unknown = [k for k in kinds if k not in KINDS]
+        if unknown:
+            raise ValueError(f"there is no kind of data types {unknown[0]!r}; there are {', '.join(KINDS)}")
         return {name: DTYPES[name] for name in there if any(name in KINDS[k] for k in kinds)}
 
     def devices(self) -> tuple[Any, ...]:

@@ -105,6 +105,13 @@ def _(xp: Namespace, g: Array, *, axes: tuple[int, ...]) -> Array:
     return xp.permute_dims(g, tuple(sorted(range(len(axes)), key=lambda i: axes[i] % len(axes))))
 
 
+def counted_from_the_front(axis: int, ndim: int) -> int:
+    """An axis as a number that is not negative. Raises IndexError where there is no such axis."""
+    if not -ndim <= axis < ndim:
+        raise IndexError(f"an array of {ndim} axes has no axis {axis}")
+    return axis % ndim
+
+
 def moveaxis(x: Array, source: int | tuple[int, ...], destination: int | tuple[int, ...], /) -> Array:
     """The axes `source` moved to the places `destination`, the others kept in order."""
     ndim = len(x.shape)

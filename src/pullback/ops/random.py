@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from math import pi, prod
 from typing import Any
 
+from ..autodiff.checkpoint import repeatable
 from ..autodiff.examples import example
 from ..autodiff.examples import normal as _normal_values
 from ..autodiff.op import Op, op
@@ -46,6 +47,9 @@ class Generator:
 
     def advance(self, words: int) -> int:
         """Reserve so many words of the stream; returns the block at which they start."""
+        return repeatable(lambda: self._reserve(words))
+
+    def _reserve(self, words: int) -> int:
         start = self.offset
         self.offset += -(-words // 4)
         return start

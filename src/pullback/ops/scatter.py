@@ -37,10 +37,11 @@ def scatter_add(xp: Namespace, updates: Array, indices: Array, /, *, size: int, 
     The standard has no such function. Sorted by index, the updates of one place stand together, and
     their sum is a difference of cumulative sums, taken in double precision.
     """
+    indices = xp.astype(indices, xp.int64, copy=False)  # a narrow type may not hold `size`
     indices = xp.where(indices < 0, indices + size, indices)
     order = xp.argsort(indices, stable=True)
     sorted_indices = xp.take(indices, order)
-    places = xp.astype(xp.arange(size, device=indices.device), indices.dtype)
+    places = xp.arange(size, dtype=xp.int64, device=indices.device)
     wide = xp.complex128 if xp.isdtype(updates.dtype, "complex floating") else xp.float64
     running = xp.cumulative_sum(xp.take(updates, order, axis=axis), axis=axis, dtype=wide, include_initial=True)
     after = xp.take(running, xp.searchsorted(sorted_indices, places, side="right"), axis=axis)
@@ -64,10 +65,10 @@ def scatter_add_along_axis(xp: Namespace, updates: Array, indices: Array, /, *, 
     """
     axis = axis % len(updates.shape)
     order = (*(i for i in range(len(updates.shape)) if i != axis), axis)
-    rows, places = xp.permute_dims(updates, order), xp.permute_dims(indices, order)
+    rows, places = xp.permute_dims(updates, order), xp.permute_dims(xp.astype(indices, xp.int64, copy=False), order)
     lead, count = rows.shape[:-1], prod(rows.shape[:-1])
     places = xp.reshape(xp.where(places < 0, places + size, places), (count, updates.shape[axis]))
-    first = xp.expand_dims(xp.astype(xp.arange(count, device=indices.device), indices.dtype) * size, axis=1)
+    first = xp.expand_dims(xp.arange(count, dtype=xp.int64, device=indices.device) * size, axis=1)
     flat = scatter_add(xp.reshape(rows, (-1,)), xp.reshape(places + first, (-1,)), size=count * size, axis=0)
     return xp.permute_dims(xp.reshape(flat, (*lead, size)), tuple(order.index(i) for i in range(len(order))))
 

@@ -7,6 +7,7 @@ from ..autodiff.op import op
 from ..backends import Array, Namespace
 from .indexing import take
 from .manipulation import reshape
+from .scatter import scatter_add
 
 __all__ = ["isin", "unique_all", "unique_counts", "unique_inverse", "unique_values"]
 
@@ -72,9 +73,19 @@ def unique_inverse(x: Array, /) -> UniqueInverseResult:
     return UniqueInverseResult(found.values, found.inverse_indices)
 
 
-def unique_values(x: Array, /) -> Array:
-    """The distinct values, in ascending order where the array library sorts them."""
-    return unique_all(x).values
+@op(examples=[example(normal(2, 3)), example(values([2.0, 1.0, 2.0, 0.0], differentiable=False))])
+def unique_values(xp: Namespace, x: Array, /) -> Array:
+    """The distinct values, in the order that the array library gives them; see `unique_all` for their gradients."""
+    return xp.unique_values(x)
+
+
+@unique_values.vjp("x")
+def _(xp: Namespace, g: Array, x: Array, y: Array) -> Array:
+    order = xp.argsort(y)
+    ranks = xp.searchsorted(xp.take(y, order, axis=0), xp.reshape(x, (-1,)))
+    inverse = xp.take(order, ranks, axis=0)
+    counts = scatter_add(xp.ones_like(xp.reshape(x, (-1,))), inverse, size=y.shape[0])
+    return reshape(take(g / xp.astype(counts, g.dtype), inverse, axis=0), x.shape)
 
 
 @op(

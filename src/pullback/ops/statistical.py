@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from ..autodiff.examples import example, normal, uniform, values
 from ..autodiff.op import op
-from ..backends import Array, Namespace, dtype_in
+from ..backends import Array, Namespace, dtype_in, is_complex
 from .manipulation import flip, moveaxis, reshape
 
 __all__ = ["cumulative_prod", "cumulative_sum", "max", "mean", "min", "prod", "std", "sum", "var"]
@@ -93,17 +93,35 @@ def _(xp: Namespace, g: Array, x_shape: tuple[int, ...], *, axis: Axis, keepdims
     return xp.broadcast_to(_keep(xp, g / _count(x_shape, axis), x_shape, axis, keepdims), x_shape)
 
 
-@op(examples=[*_REDUCTIONS[:-1], example(normal(4, 3), axis=0, correction=1.0)])
+@op(examples=[*_REDUCTIONS[:-1], example(normal(4, 3), axis=0, correction=1.0), _COMPLEX[0]])
 def var(xp: Namespace, x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
-    """Variance over the axes: squared deviations, summed, over the count less `correction`."""
+    """Variance over the axes: squared deviations, summed, over the count less `correction`.
+
+    Of complex numbers it is that of both parts together, a real number.
+    """
     deviation = x - xp.mean(x, axis=axis, keepdims=True)
-    return xp.sum(xp.square(deviation), axis=axis, keepdims=keepdims) / (_count(x.shape, axis) - correction)
+    squared = xp.real(deviation * xp.conj(deviation)) if is_complex(x.dtype) else xp.square(deviation)
+    return xp.sum(squared, axis=axis, keepdims=keepdims) / _freedom(x.shape, axis, correction)
 
 
-@op(examples=[example(uniform(3, 4), axis=0), example(uniform(3, 4), correction=1.0)])
+def _freedom(shape: tuple[int, ...], axis: Axis, correction: float) -> float:
+    count = _count(shape, axis) - correction
+    return count if count > 0 else 0.0
+
+
+@op(examples=[example(uniform(3, 4), axis=0), example(uniform(3, 4), correction=1.0), _COMPLEX[0]])
 def std(xp: Namespace, x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
-    """Standard deviation over the axes: the square root of `var`."""
+    """Standard deviation over the axes: the square root of `var`. Its derivative at 0 is taken as 0."""
     return xp.sqrt(var(x, axis=axis, correction=correction, keepdims=keepdims))
+
+
+@std.vjp("x")
+def _(xp: Namespace, g: Array, x: Array, y: Array, *, axis: Axis, correction: float, keepdims: bool) -> Array:
+    deviation = x - xp.mean(x, axis=axis, keepdims=True)
+    if is_complex(x.dtype):
+        deviation = xp.conj(deviation)
+    share = g / (xp.where(y == 0, xp.ones_like(y), y) * _freedom(x.shape, axis, correction))
+    return _keep(xp, share, x.shape, axis, keepdims) * deviation
 
 
 @op(examples=_REDUCTIONS)

@@ -5,7 +5,7 @@ from typing import TypeAlias
 from ..autodiff.examples import boolean, example
 from ..autodiff.op import op
 from ..backends import Array, Namespace
-from .manipulation import concat
+from .manipulation import concat, counted_from_the_front
 
 __all__ = ["all", "any", "anywhere", "diff"]
 
@@ -44,7 +44,7 @@ def diff(
     joined = [part for part in (prepend, x, append) if part is not None]
     if len(joined) > 1:
         x = concat(joined, axis=axis)
-    axis = axis % len(x.shape)
+    axis = counted_from_the_front(axis, len(x.shape))
     for _ in range(n):
         x = x[(*[slice(None)] * axis, slice(1, None), ...)] - x[(*[slice(None)] * axis, slice(None, -1), ...)]
     return x

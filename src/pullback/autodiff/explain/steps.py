@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from ...backends import Array, backend_of, find_backend_of, is_complex
 from ...backends.host import host
+from ..rule import Plan
 from ..tape import Leaf, Node, Output, Place, behind, walk
 from ..tensor import Tensor
 from .notation import Formula, derivative, expression, multiple, symbol
@@ -97,6 +98,8 @@ def _places(result: Place) -> list[Place]:
         raise RuntimeError(
             "this graph was walked and freed by backward(); call pb.explain before it, or backward(retain_graph=True)"
         )
+    if any(isinstance(place, Node) and not isinstance(place.plan, Plan) for place in found):
+        raise RuntimeError("this graph has a part that is recomputed; explain the function without pb.checkpoint")
     several = {place.parents[0] for place in found if isinstance(place, Output)}
     return [place for place in found if place not in several and (place is result or not _is_alias(place))]
 

@@ -79,7 +79,9 @@ def logaddexp(xp: Namespace, x1: Array, x2: Array, /) -> Array:
 
 
 def _share(xp: Namespace, g: Array, x: Array, y: Array) -> Array:
-    return g * xp.exp(x - xp.where(y == -float("inf"), xp.zeros_like(y), y))  # nothing goes to -inf of -inf
+    infinite, zero = xp.isinf(y), xp.zeros_like(y)
+    share = xp.exp(xp.where(infinite, zero, x) - xp.where(infinite, zero, y))
+    return g * xp.where(infinite, xp.astype((x == y) & (y > 0), y.dtype), share)  # nothing goes to -inf of -inf
 
 
 logaddexp.vjp("x1")(lambda xp, g, x1, y: _share(xp, g, x1, y))

@@ -15,6 +15,7 @@ from ...autodiff.examples import example, normal, positive_definite
 from ...autodiff.op import op
 from ...backends import Array, Namespace, dtype_name, is_complex
 from ..linear_algebra import matmul, matrix_transpose
+from ..utility import anywhere
 from .matrices import adjoint, check_square, conj, diagonal_matrix, hermitian_part, quotient
 from .products import diagonal
 from .solving import solve
@@ -82,7 +83,7 @@ def _real(xp: Namespace, x: Array) -> Array:
 
 
 def _refuse_what_is_beyond(xp: Namespace, g: Array, name: str, mend: str) -> None:
-    if bool(xp.any(g != 0)):
+    if bool(anywhere(g != 0)):
         raise ValueError(
             f"the gradient of {name} is not defined for the columns that only complete an orthonormal basis: {mend}"
         )
