@@ -154,3 +154,56 @@ def test_conformance_says_how_to_get_the_suite() -> None:
 def test_values_leave_by_numpys_protocol_and_by_dlpack(function: Any) -> None:
     x = pb.tensor([1.0, 2.0])
     np.testing.assert_array_equal(function(x), [1.0, 2.0])
+
+
+def test_truth_values_stay_truth_values_in_place() -> None:
+    flags = pb.tensor([True, False])
+    with pytest.raises(TypeError, match="bool Tensor cannot take int64"):
+        flags += 1
+    flags ^= True
+    assert flags.tolist() == [False, True]
+
+
+def test_what_is_counted_in_integers_is_a_constant() -> None:
+    x = pb.tensor([1.5, 2.5], requires_grad=True)
+    for function in (pb.sum, pb.prod, pb.cumulative_sum, pb.cumulative_prod):
+        assert not function(x, dtype=pb.int64).requires_grad
+        assert function(x, dtype=pb.float64).requires_grad
+
+
+def test_a_variable_is_written_to_where_nothing_is_recorded() -> None:
+    x = pb.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(TypeError, match="being recorded"):
+        x[0] = 3.0
+    with pb.no_grad():
+        x[0] = 3.0
+    assert x.tolist() == [3.0, 2.0]
+    assert x.requires_grad
+
+
+def test_what_no_one_knows_is_left_to_python() -> None:
+    x = pb.tensor([1.0])
+    assert (x == "a") is False
+    with pytest.raises(TypeError, match="unsupported operand"):
+        x + "a"
+    with pytest.raises(ValueError, match=r"shape \(2,\) is no single bool"):
+        bool(pb.tensor([1.0, 2.0]) > 0)
+
+
+def test_limits_of_data_types() -> None:
+    for name in ("float16", "float32", "float64"):
+        limits = np.finfo(name)
+        assert pb.finfo(getattr(pb, name))[:5] == (
+            limits.bits,
+            *map(float, (limits.eps, limits.max, limits.min, limits.smallest_normal)),
+        )
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    limits = ml_dtypes.finfo(ml_dtypes.bfloat16)
+    assert pb.finfo(pb.bfloat16)[:5] == (
+        16,
+        *map(float, (limits.eps, limits.max, limits.min, limits.smallest_normal)),
+    )
+    with pytest.raises(TypeError, match="integral"):
+        pb.iinfo(pb.float32)
+    with pytest.raises(TypeError, match="no data type 'foo'"):
+        pb.ones(1).astype("foo")

@@ -152,6 +152,8 @@ class Op(Generic[P, R]):
         values = plan.collect(arrays) if plan.facts else plan.pick(arrays)
         if self.defaults:
             metadata = {**self.defaults, **metadata}
+            if metadata.get("dtype") is not None and not is_floating(metadata["dtype"]):
+                return Tensor(y)  # what is counted in integers has no derivative
         if several:
             shapes, dtypes = tuple(a.shape for a in y), tuple(a.dtype for a in y)
             node = Node(parents, plan, values, metadata, owner, shapes, dtypes)

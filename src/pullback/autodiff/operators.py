@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
-from ..backends import Namespace, is_complex, is_floating
+from ..backends import Namespace, find_backend_of, is_complex, is_floating
 from .tape import Leaf, Place, recording
 
 __all__ = ["COMPARISONS", "SIGNS", "SPELLED", "Operators"]
 
 T = TypeVar("T")
+
+_NUMBERS = (bool, int, float, complex)
 
 SPELLED = {
     "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide",
@@ -30,7 +32,12 @@ def _operator(name: str) -> Callable[[Any, Any], Any]:
         nonlocal op
         if op is None:  # found once: an operator of small arrays costs little more than finding it
             op = getattr(self.namespace, name)
-        return op.on_tensors((self, other), {})
+        try:
+            return op.on_tensors((self, other), {})
+        except TypeError:
+            if isinstance(other, (Operators, *_NUMBERS)) or find_backend_of(other) is not None:
+                raise
+            return NotImplemented  # of another library: it may know what to do with a Tensor
 
     return apply
 
@@ -51,7 +58,7 @@ def _in_place(name: str) -> Callable[[Any, Any], Any]:
             raise ValueError(f"a Tensor of shape {self.shape} cannot take values of shape {result.shape}")
         mine, its = self.array.dtype, result.array.dtype
         if mine != its:
-            if is_floating(its) > is_floating(mine) or is_complex(its) > is_complex(mine):
+            if is_floating(its) > is_floating(mine) or is_complex(its) > is_complex(mine) or self.dtype.name == "bool":
                 raise TypeError(f"a {self.dtype.name} Tensor cannot take {result.dtype.name} values; use astype first")
             result = result.astype(self.dtype)
         if not isinstance(self.node, Leaf):
@@ -75,7 +82,13 @@ def _method(name: str) -> Callable[..., Any]:
 
 def _number(kind: Callable[[Any], T]) -> Callable[[Any], T]:
     """`float(self)` and its like, of a Tensor of one element."""
-    return lambda self: kind(self.array if not self.shape else self.namespace.reshape(self, ()).array)
+
+    def apply(self: Any) -> T:
+        if self.size != 1:
+            raise ValueError(f"a Tensor of shape {self.shape} is no single {kind.__name__}; use pb.any, pb.all or [i]")
+        return kind(self.array if not self.shape else self.namespace.reshape(self, ()).array)
+
+    return apply
 
 
 def _transpose(self: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from ..backends import DTYPES, Array, DType, Namespace, backend_of, dtype_name, is_complex, is_floating
 from .operators import Operators
-from .tape import Leaf, Place, enable_grad, walk
+from .tape import Leaf, Place, enable_grad, recording, walk
 
 __all__ = ["Tensor"]
 
@@ -191,7 +191,8 @@ class Tensor(Operators):
         return Tensor.namespace.getitem(self, key)  # type: ignore[no-any-return]
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if self.node is not None or (isinstance(value, Tensor) and value.requires_grad):
+        recorded = self.requires_grad or (isinstance(value, Tensor) and value.requires_grad)
+        if recorded and (recording.get() or not isinstance(self.node, Leaf | None)):
             raise TypeError("a Tensor that is being recorded cannot be written to; build a new one with pb.where(...)")
         whole = tuple(map(_plain, key)) if isinstance(key, tuple) else _plain(key)
         self.array[whole] = _plain(value)

@@ -10,40 +10,16 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import Any
 
-from ..backends import backend, find_backend_of
-from .batching import inside, level
-from .op import op
+from ..backends import find_backend_of
 from .tape import Leaf, behind, enable_grad, recording, walk
 from .tensor import Tensor
 from .tree import flatten, tree_map
+from .variable import as_tensor, variable
 
-__all__ = ["alias", "depth", "grad", "hvp", "jvp", "linearize", "value_and_grad", "vjp"]
+__all__ = ["depth", "grad", "hvp", "jvp", "linearize", "value_and_grad", "vjp"]
 
 depth: ContextVar[int] = ContextVar("pullback_transform_depth", default=0)
 """How many transforms are under way, one in another, inside the innermost `vmap`."""
-
-
-@op
-def alias(xp: Any, x: Any, /) -> Any:
-    """The same value at a place of its own, where an inner transform stops walking."""
-    return x
-
-
-alias.vjp("x")(lambda xp, g: g)
-
-
-def _variable(x: Any) -> Any:
-    if x is None or isinstance(x, (bool, str)):
-        return x
-    if not isinstance(x, Tensor):
-        x = Tensor(x if find_backend_of(x) is not None else backend().asarray(x, dtype="float32"))
-    if level.get():
-        x = inside(x)
-    return alias(x) if x.requires_grad else Tensor(x.array).requires_grad_()
-
-
-def _as_tensor(x: Any) -> Tensor:
-    return x if isinstance(x, Tensor) else Tensor(x if find_backend_of(x) is not None else backend().asarray(x))
 
 
 def linearize(
@@ -59,12 +35,12 @@ def linearize(
     level = depth.set(depth.get() + 1)
     try:
         with enable_grad():
-            variables = [_variable(x) for x in leaves]
+            variables = [variable(x) for x in leaves]
             every = list(tree_map(lambda x: Tensor(x) if find_backend_of(x) is not None else x, list(args)))
             for position, value in zip(chosen, rebuild(variables), strict=True):
                 every[position] = value
             outputs, rebuild_value = flatten(function(*every, **options))
-            outputs = list(map(_as_tensor, outputs))
+            outputs = list(map(as_tensor, outputs))
     finally:
         depth.reset(level)
     places = [x.node for x in variables if isinstance(x, Tensor) and x.node is not None]
@@ -73,7 +49,7 @@ def linearize(
         recorded = any(isinstance(place, Leaf) for place in reached.difference(places))
 
     def pullback(cotangent: Any) -> Any:
-        cotangents = list(map(_as_tensor, flatten(cotangent)[0]))
+        cotangents = list(map(as_tensor, flatten(cotangent)[0]))
         shapes = [g.shape for g in cotangents], [y.shape for y in outputs]
         if shapes[0] != shapes[1]:
             raise ValueError(f"the cotangent has the shapes {shapes[0]}, the value has {shapes[1]}")
@@ -89,7 +65,7 @@ def linearize(
         return gradients[0] if isinstance(argnums, int) else tuple(gradients)
 
     def deliver(g: Any, like: Tensor) -> Any:
-        g = Tensor.namespace.zeros_like(like.detach()) if g is None else _as_tensor(g)
+        g = Tensor.namespace.zeros_like(like.detach()) if g is None else as_tensor(g)
         return g if tensors or g.requires_grad else g.array
 
     return rebuild_value([y if recorded else y.detach() if tensors else y.array for y in outputs]), pullback
@@ -122,7 +98,7 @@ def value_and_grad(
         y, pullback = linearize(value_only, args, argnums, options, retain=False)
         if (shape := getattr(y, "shape", None)) not in ((), (1,)):
             raise ValueError(f"a gradient is that of one number, not of shape {shape}; use pb.jacobian or pb.vjp")
-        one = Tensor.namespace.ones_like(_as_tensor(y).detach())
+        one = Tensor.namespace.ones_like(as_tensor(y).detach())
         return ((y, extra[0]) if has_aux else y), pullback(one)
 
     return differentiated
@@ -170,7 +146,7 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     array([2., 2.])
     """
     y, pullback = vjp(function, *primals)
-    probe = tree_map(lambda v: Tensor.namespace.zeros_like(v.detach()).array, tree_map(_as_tensor, y))
+    probe = tree_map(lambda v: Tensor.namespace.zeros_like(v.detach()).array, tree_map(as_tensor, y))
     _, pushforward = vjp(pullback, tree_map(Tensor, probe) if isinstance(flatten(y)[0][0], Tensor) else probe)
     return y, pushforward(tuple(tangents))[0]
 

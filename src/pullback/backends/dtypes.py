@@ -15,8 +15,11 @@ def dtype_name(dtype: Any, /) -> str:
     >>> dtype_name(numpy.float32), dtype_name(numpy.dtype("int64")), dtype_name(bool)
     ('float32', 'int64', 'bool')
     """
-    if isinstance(dtype, str):
-        return dtype
+    return dtype if isinstance(dtype, str) else _name(id(type(dtype)), dtype)
+
+
+@cache
+def _name(_: int, dtype: Any) -> str:  # by type too: some object to being compared with others
     name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None) or str(dtype)
     name = str(name).rpartition(".")[2].rstrip("_")
     return _PYTHON.get(name, name)
@@ -71,21 +74,24 @@ KINDS: Final = {
 """The standard's kinds of data types, and the names of those that are of each."""
 
 
+_FLOATING: Final = frozenset(KINDS["real floating"] + KINDS["complex floating"])
+
+
 def is_floating(dtype: Any) -> bool:
     """Whether values of a data type have derivatives: the real and the complex floating ones."""
-    return _starts_with(("float", "bfloat", "complex"), id(type(dtype)), dtype)
+    return dtype_name(dtype) in _FLOATING
 
 
 def is_complex(dtype: Any) -> bool:
     """Whether a data type is complex64 or complex128."""
-    return _starts_with(("complex",), id(type(dtype)), dtype)
-
-
-@cache
-def _starts_with(kinds: tuple[str, ...], _: int, dtype: Any) -> bool:  # by type: some object to being compared
-    return dtype_name(dtype).startswith(kinds)
+    return dtype_name(dtype) in KINDS["complex floating"]
 
 
 def dtype_in(xp: Any, dtype: Any, /) -> Any:
-    """A namespace's own data type of that name; None stays None."""
-    return None if dtype is None else getattr(xp, dtype_name(dtype))
+    """A namespace's own data type of that name; None stays None. Raises TypeError where it has none."""
+    if dtype is None:
+        return None
+    found = getattr(xp, dtype_name(dtype), None)
+    if found is None or dtype_name(dtype) not in DTYPES:
+        raise TypeError(f"there is no data type {dtype_name(dtype)!r} here; name one of {', '.join(DTYPES)}")
+    return found

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from . import linalg_kernels, numba_kernels
+from .dtypes import dtype_name
 from .host import host as np
 from .scipy_kernels import kernels_of
 
@@ -62,6 +63,16 @@ def _(x: Any) -> Any:
 @kernel("relu.vjp(x)")
 def _(g: Any, y: Any) -> Any:
     return g * (y > 0)
+
+
+def _like(make: Callable[..., Any]) -> Callable[..., Any]:
+    def make_like(x: Any, *, dtype: Any = None, device: Any = None) -> Any:
+        return make(x, dtype=dtype if dtype is None else dtype_name(dtype), device=device)
+
+    return make_like
+
+
+kernels |= {f"{name}_like": _like(getattr(np, f"{name}_like")) for name in ("empty", "ones", "zeros")}
 
 
 @kernel("reshape")
@@ -158,6 +169,12 @@ def _(g: Any, y: Any, *, axis: int) -> Any:
 @kernel("random_bits")
 def _(like: Any, *, seed: int, offset: int, size: int) -> Any:
     return np.random.Philox(key=seed, counter=offset).random_raw(size).view(np.int64)
+
+
+@kernel("gather")
+def _(x: Any, *arrays: Any, key: tuple[Any, ...]) -> Any:
+    given = iter(arrays)
+    return x[tuple([next(given) if isinstance(k, str) else k for k in key])]
 
 
 @kernel("pick")

@@ -101,6 +101,9 @@ class IntegerInfo(NamedTuple):
     dtype: DType
 
 
+_BFLOAT16 = FloatingInfo(16, 2.0**-7, (2 - 2.0**-7) * 2.0**127, (2.0**-7 - 2) * 2.0**127, 2.0**-126, DTYPES["bfloat16"])
+
+
 def finfo(type: Any, /) -> FloatingInfo:
     """The limits of a real or complex floating-point data type, or of an array's.
 
@@ -108,6 +111,8 @@ def finfo(type: Any, /) -> FloatingInfo:
     >>> finfo(pb.float32).eps
     1.1920928955078125e-07
     """
+    if dtype_name(getattr(type, "dtype", type)) == "bfloat16":
+        return _BFLOAT16  # float32's exponents with 7 binary places, unknown to NumPy
     found = _reference().finfo(_of_kind(type, "real floating", "complex floating"))
     eps, largest, least, normal = (float(getattr(found, n)) for n in ("eps", "max", "min", "smallest_normal"))
     return FloatingInfo(int(found.bits), eps, largest, least, normal, DTYPES[dtype_name(found.dtype)])

@@ -2,6 +2,7 @@
 
 from math import prod
 from operator import index
+from types import EllipsisType, NoneType
 from typing import Any
 
 from ..autodiff.examples import boolean, example, integers, normal, values
@@ -20,6 +21,11 @@ from .scatter import embed, scatter_add, scatter_add_along_axis
 
 __all__ = ["getitem", "one_hot", "take", "take_along_axis"]
 
+ARRAY = "an array"
+"""What stands in the key of a `gather` for each of its arrays."""
+
+_POINTS = frozenset((int, slice))
+_PLAIN = frozenset((int, slice, NoneType, EllipsisType))
 _REPEATED = values([0, 2, 2, 1, 2], differentiable=False)
 
 
@@ -74,6 +80,8 @@ def take_along_axis(x: Array, indices: Array, /, *, axis: int = -1) -> Array:
         that is named more than once add up.
     """
     axis = counted_from_the_front(axis, len(x.shape))
+    if x.shape[:axis] == indices.shape[:axis] and x.shape[axis + 1 :] == indices.shape[axis + 1 :]:
+        return _take_along_axis(x, indices, axis=axis)
     length, count = x.shape[axis], indices.shape[axis]
     others = [(*array.shape[:axis], 1, *array.shape[axis + 1 :]) for array in (x, indices)]
     whole = broadcast_shapes(*others)
@@ -156,20 +164,14 @@ def getitem(x: Array, key: Any, /) -> Array:
     Tensor([[1, 3],
             [4, 6]], dtype=int64)
     """
-    keys = list(key) if isinstance(key, tuple) else [key]
-    plain = True
-    for i, k in enumerate(keys):
-        if k is None or k is ... or (isinstance(k, (slice, int)) and not isinstance(k, bool)):
-            continue
-        keys[i] = k = _read(x, k)
-        plain = plain and isinstance(k, int)
-    if plain:
-        if not any(k is ... for k in keys):
-            keys.append(...)  # the standard wants the axes that are left out said
-        return _slice(x, key=tuple(keys))
-    if len(keys) > 1 or not x.shape:
-        return _gather(x, keys)
-    return _masked(x, keys[0]) if dtype_name(keys[0].dtype) == "bool" else _pick(x, keys[0])
+    if type(key) in _POINTS:
+        return _slice(x, key=(key, ...))  # the standard wants the axes that are left out said
+    keys = key if isinstance(key, tuple) else (key,)
+    keys = tuple([k if type(k) in _PLAIN else _read(x, k) for k in keys])
+    arrays = [k for k in keys if type(k) not in _PLAIN]
+    if arrays:
+        return _gather(x, *arrays, key=tuple([k if type(k) in _PLAIN else ARRAY for k in keys]))
+    return _slice(x, key=keys if any(k is ... for k in keys) else (*keys, ...))
 
 
 def _read(x: Array, k: Any) -> Any:
@@ -204,8 +206,20 @@ def _masked(x: Array, mask: Array) -> Array:
     return _select(x, mask)
 
 
-def _gather(x: Array, keys: list[Any]) -> Array:
+@op(
+    examples=[
+        example(normal(3, 4), _ROWS, key=(slice(None), ARRAY)),
+        example(normal(3, 2, 4), _ROWS, _ROWS, key=(ARRAY, slice(None), ARRAY)),
+        example(normal(3, 4), boolean(3, 4), key=(ARRAY,)),
+        example(normal(3, 4, 2), values([True, False, True]), key=(ARRAY, None, -1)),
+    ]
+)
+def _gather(xp: Namespace, x: Array, /, *arrays: Array, key: tuple[Any, ...]) -> Array:
     """An index with arrays among its keys: the plain keys first, then one `pick` along the arrays' axes, in front."""
+    given = iter(arrays)
+    keys = [next(given) if k is ARRAY else k for k in key]
+    if len(keys) == 1 and x.shape:
+        return _masked(x, keys[0]) if dtype_name(keys[0].dtype) == "bool" else _pick(x, keys[0])
     left_out = len(x.shape) - sum(map(_width, keys))
     if left_out < 0:
         raise IndexError(f"too many indices for an array of shape {tuple(x.shape)}")

@@ -4,14 +4,14 @@ Each is within a few units in the last place of its dtype, float64 or float32; n
 argument's own rounding the error is that of the argument.
 """
 
-from . import bessel, error, gamma, logarithmic
-from .bessel import *
-from .error import *
-from .gamma import *
-from .logarithmic import *
+from . import bessel_functions, error_functions, gamma_functions, logarithms
+from .bessel_functions import *
+from .error_functions import *
+from .gamma_functions import *
+from .logarithms import *
 
 __all__: list[str] = []
-__all__ += bessel.__all__
-__all__ += error.__all__
-__all__ += gamma.__all__
-__all__ += logarithmic.__all__
+__all__ += bessel_functions.__all__
+__all__ += error_functions.__all__
+__all__ += gamma_functions.__all__
+__all__ += logarithms.__all__

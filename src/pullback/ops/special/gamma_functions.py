@@ -6,7 +6,7 @@ from math import factorial, inf, log, nan, pi
 from ...autodiff.examples import example, uniform, values
 from ...autodiff.op import op
 from ...backends import Array, Namespace
-from .polynomial import BERNOULLI, polynomial, quotient
+from .polynomials import BERNOULLI, polynomial, quotient
 
 __all__ = ["digamma", "lgamma", "polygamma"]
 

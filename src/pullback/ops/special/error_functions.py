@@ -5,7 +5,7 @@ from math import inf, nan, pi, sqrt
 from ...autodiff.examples import example, normal, uniform, values
 from ...autodiff.op import op
 from ...backends import Array, Namespace
-from .polynomial import polynomial, quotient
+from .polynomials import polynomial, quotient
 
 __all__ = ["erf", "erfc", "erfinv"]
 

@@ -10,7 +10,7 @@ from math import factorial, pi, prod
 from ...autodiff.examples import example, normal, values
 from ...autodiff.op import op
 from ...backends import Array, Namespace
-from .polynomial import polynomial
+from .polynomials import polynomial
 
 __all__ = ["i0e", "i1e", "sinc"]
 
