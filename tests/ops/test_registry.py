@@ -25,16 +25,6 @@ CASES = [
     for op in registry.values()
     for number, example in enumerate(op.examples)
 ]
-# What a library cannot do is no fault of the op's: PyTorch has no slices with negative steps.
-BEYOND = {("torch", "slice"): (slice(1, 3), slice(None, None, -2))}
-
-
-def skip_what_is_beyond(place: Backend, op: Op[..., Any], example: Any) -> None:
-    key = BEYOND.get((place.name, op.name))
-    if key is not None and key == example.metadata.get("key"):
-        pytest.skip(f"{place.name} cannot do this")
-
-
 DIFFERENTIABLE = [case for case in CASES if case.values[0].differentiable]
 
 
@@ -58,7 +48,6 @@ def test_every_op_has_examples() -> None:
 
 @pytest.mark.parametrize(("op", "example"), CASES)
 def test_forward_is_the_same_on_every_backend(op: Op[..., Any], example: Any, place: Backend) -> None:
-    skip_what_is_beyond(place, op, example)
     inputs = draw(example, place)
     result = op(*inputs, **example.metadata)
     numpy = open_backend("numpy").namespace
@@ -73,14 +62,12 @@ def test_forward_is_the_same_on_every_backend(op: Op[..., Any], example: Any, pl
 
 @pytest.mark.parametrize(("op", "example"), CASES)
 def test_tensors_in_give_tensors_out(op: Op[..., Any], example: Any, place: Backend) -> None:
-    skip_what_is_beyond(place, op, example)
     inputs = draw(example, place)
     verify.check_tensors(op, inputs, example.metadata)
 
 
 @pytest.mark.parametrize(("op", "example"), DIFFERENTIABLE)
 def test_derivatives_of_first_and_second_order(op: Op[..., Any], example: Any, place: Backend) -> None:
-    skip_what_is_beyond(place, op, example)
     inputs = draw(example, place)
     chosen = differentiable_inputs(op, example, inputs)
     if not chosen:
@@ -93,7 +80,6 @@ def test_derivatives_of_first_and_second_order(op: Op[..., Any], example: Any, p
 
 @pytest.mark.parametrize(("op", "example"), DIFFERENTIABLE)
 def test_gradients_keep_dtype_shape_and_device(op: Op[..., Any], example: Any, place: Backend) -> None:
-    skip_what_is_beyond(place, op, example)
     inputs = draw(example, place, "float32")
     chosen = differentiable_inputs(op, example, inputs)
     verify.check_gradients_stay(op, inputs, example.metadata, chosen)

@@ -117,7 +117,7 @@ def _select(xp: Namespace, x: Array, mask: Array, /) -> Array:
 @_select.vjp("x")
 def _(xp: Namespace, g: Array, x_shape: tuple[int, ...], mask: Array) -> Array:
     flat = xp.nonzero(xp.reshape(mask, (-1,)))[0]
-    return reshape(scatter_add(g, flat, size=mask.size, axis=0), x_shape)
+    return reshape(scatter_add(g, flat, size=prod(mask.shape), axis=0), x_shape)
 
 
 _ROWS, _COLUMNS = values([[0, 2], [-1, 0]], differentiable=False), values([[1, 3], [3, 1]], differentiable=False)

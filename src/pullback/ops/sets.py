@@ -104,10 +104,11 @@ def isin(xp: Namespace, x1: Array, x2: Array, /, *, invert: bool = False) -> Arr
         x2 = xp.asarray(x2, dtype=x1.dtype, device=x1.device)
     kind = xp.uint8 if xp.isdtype(x1.dtype, "bool") else xp.result_type(x1, x2)
     sought, among = xp.astype(x1, kind), xp.sort(xp.astype(xp.reshape(x2, (-1,)), kind))
-    if among.size == 0:
+    count = among.shape[0]
+    if not count:
         found = xp.zeros_like(x1, dtype=xp.bool)
     else:
         place = xp.searchsorted(among, xp.reshape(sought, (-1,)))
-        nearest = xp.take(among, xp.clip(place, 0, among.size - 1))
+        nearest = xp.take(among, xp.clip(place, 0, count - 1))
         found = xp.reshape(nearest, sought.shape) == sought
     return xp.logical_not(found) if invert else found

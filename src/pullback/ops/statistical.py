@@ -75,7 +75,7 @@ def _(xp: Namespace, g: Array, x: Array, *, axis: Axis, keepdims: bool) -> Array
     reduced = sorted(a % len(x.shape) for a in _axes(x.shape, axis))
     last = tuple(range(-len(reduced), 0))
     rows = moveaxis(x, tuple(reduced), last)
-    flat = reshape(rows, (*rows.shape[: len(rows.shape) - len(reduced)], -1 if rows.size else 0))
+    flat = reshape(rows, (*rows.shape[: len(rows.shape) - len(reduced)], -1 if product(rows.shape) else 0))
     before = cumulative_prod(flat, axis=-1, include_initial=True)[..., :-1]
     behind = flip(cumulative_prod(flip(flat, axis=-1), axis=-1, include_initial=True)[..., :-1], axis=-1)
     others = moveaxis(reshape(before * behind, rows.shape), last, tuple(reduced))
