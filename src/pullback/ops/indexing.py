@@ -8,7 +8,7 @@ from typing import Any
 from ..autodiff.examples import boolean, example, integers, normal, values
 from ..autodiff.op import op
 from ..autodiff.tensor import Tensor
-from ..backends import Array, Namespace, backend_of, dtype_name, find_backend_of
+from ..backends import KINDS, Array, Namespace, backend_of, dtype_name, find_backend_of
 from .manipulation import (
     broadcast_arrays,
     broadcast_shapes,
@@ -24,7 +24,6 @@ __all__ = ["getitem", "one_hot", "take", "take_along_axis"]
 ARRAY = "an array"
 """What stands in the key of a `gather` for each of its arrays."""
 
-_POINTS = frozenset((int, slice))
 _PLAIN = frozenset((int, slice, NoneType, EllipsisType))
 _REPEATED = values([0, 2, 2, 1, 2], differentiable=False)
 
@@ -164,14 +163,16 @@ def getitem(x: Array, key: Any, /) -> Array:
     Tensor([[1, 3],
             [4, 6]], dtype=int64)
     """
-    if type(key) in _POINTS:
-        return _slice(x, key=(key, ...))  # the standard wants the axes that are left out said
     keys = key if isinstance(key, tuple) else (key,)
-    keys = tuple([k if type(k) in _PLAIN else _read(x, k) for k in keys])
-    arrays = [k for k in keys if type(k) not in _PLAIN]
-    if arrays:
-        return _gather(x, *arrays, key=tuple([k if type(k) in _PLAIN else ARRAY for k in keys]))
-    return _slice(x, key=keys if any(k is ... for k in keys) else (*keys, ...))
+    kinds = tuple(map(type, keys))
+    if not _PLAIN.issuperset(kinds):
+        keys = tuple([k if type(k) in _PLAIN else _read(x, k) for k in keys])
+        arrays = [k for k in keys if type(k) not in _PLAIN]
+        if arrays:
+            return _gather(x, *arrays, key=tuple([k if type(k) in _PLAIN else ARRAY for k in keys]))
+    if EllipsisType not in kinds:
+        keys = (*keys, ...)  # the standard wants the axes that are left out said
+    return _slice(x, key=keys)
 
 
 def _read(x: Array, k: Any) -> Any:
@@ -179,11 +180,14 @@ def _read(x: Array, k: Any) -> Any:
     if isinstance(k, (list, bool)):
         owner, device = _place(x)
         k = owner.asarray(k, dtype="int64" if k == [] else None, device=device)
-    if isinstance(k, Tensor) or find_backend_of(k) is not None:
-        kind = dtype_name(k.dtype)
-        if kind != "bool" and "int" not in kind:
-            raise IndexError(f"an index is of integers or truth values, this one of {kind}")
-        return k if kind == "bool" or k.shape else index(k)
+    array = k.array if isinstance(k, Tensor) else k
+    if find_backend_of(array) is not None:
+        kind = dtype_name(array.dtype)
+        if kind in KINDS["integral"]:
+            return k if array.shape else index(k)
+        if kind == "bool":
+            return k
+        raise IndexError(f"an index is of integers or truth values, this one of {kind}")
     if hasattr(k, "__index__"):
         return index(k)
     raise IndexError(f"an index holds integers, slices, ..., None and arrays of integers; got {type(k).__name__}")

@@ -184,7 +184,7 @@ def repeat(x: Array, repeats: int | Array, /, *, axis: int | None = None) -> Arr
     repeats: one integer for all, or an array of as many as there are elements along the axis.
     """
     if axis is None:
-        x, axis = reshape(x, (-1,)), 0
+        x, axis = x if len(x.shape) == 1 else reshape(x, (-1,)), 0
     return _repeat(x, repeats, axis=axis)
 
 

@@ -4,13 +4,14 @@ Each is within a few units in the last place of its dtype, float64 or float32; n
 argument's own rounding the error is that of the argument.
 """
 
+from ..elementwise.exponential import logaddexp
 from . import bessel_functions, error_functions, gamma_functions, logarithms
 from .bessel_functions import *
 from .error_functions import *
 from .gamma_functions import *
 from .logarithms import *
 
-__all__: list[str] = []
+__all__ = ["logaddexp"]
 __all__ += bessel_functions.__all__
 __all__ += error_functions.__all__
 __all__ += gamma_functions.__all__
