@@ -207,3 +207,9 @@ def test_limits_of_data_types() -> None:
         pb.iinfo(pb.float32)
     with pytest.raises(TypeError, match="no data type 'foo'"):
         pb.ones(1).astype("foo")
+
+
+def test_a_complex_tensor_has_its_parts() -> None:
+    z = pb.tensor([1 + 2j, 3 - 1j], requires_grad=True)
+    (z.real * z.imag).sum().backward()
+    assert z.grad.tolist() == [2 + 1j, -1 + 3j]

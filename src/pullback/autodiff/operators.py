@@ -131,6 +131,8 @@ class Operators:
     __invert__ = _method("bitwise_invert")
     mT = property(_method("matrix_transpose"), doc="The last two axes exchanged.")
     T = property(_transpose, doc="The axes of a matrix exchanged.")
+    real = property(_method("real"), doc="The real part.")
+    imag = property(_method("imag"), doc="The imaginary part.")
 
     sum, mean, max, min = _method("sum"), _method("mean"), _method("max"), _method("min")
     reshape, astype = _method("reshape"), _method("astype")
