@@ -460,3 +460,16 @@ def test_repr_shows_each_group():
         "Adagrad(lr=0.5, lr_decay=0.0, weight_decay=0.0, initial_accumulator_value=0.0, eps=1e-10, 2 parameters; "
         "lr=0.01, lr_decay=0.0, weight_decay=0.0, initial_accumulator_value=0.0, eps=1e-10, 1 parameters)"
     )
+
+
+def test_complex_parameters_descend_by_sgd_and_are_refused_where_a_step_is_not_linear() -> None:
+    z = pb.tensor([1 + 2j, 3 - 1j], requires_grad=True)
+    optimizer = optim.SGD([z], lr=0.25, momentum=0.5)
+    for _ in range(40):
+        optimizer.zero_grad()
+        (z.real**2 + (z.imag - 1) ** 2).sum().backward()
+        optimizer.step()
+    np.testing.assert_allclose(z.numpy(), [1j, 1j], atol=1e-4)
+    for kind in (optim.Adam, optim.AdamW, optim.RMSprop, optim.Adagrad):
+        with pytest.raises(TypeError, match="real and imaginary parts as two, or use SGD"):
+            kind([z])

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from ..autodiff.op import Op
 from ..autodiff.tape import Leaf, enable_grad
 from ..autodiff.tensor import Tensor
-from ..backends import backend_of
+from ..backends import backend_of, is_complex
 from ..nn.loading import array_like, misfit
 from ..nn.module import Parameter, forget_gradients
 from .flat import FlatGroup
@@ -66,6 +66,8 @@ class Optimizer:
     """
 
     rule: ClassVar[Op[..., Any]]
+    linear: ClassVar[bool] = False
+    """Whether a step is linear in the gradients, and so as right for complex parameters as for real ones."""
 
     def __init__(self, params: Iterable[Any], **defaults: Any) -> None:
         self.defaults = defaults
@@ -108,6 +110,11 @@ class Optimizer:
                 )
             if not isinstance(p, Parameter) and not (isinstance(p, Tensor) and p.requires_grad):
                 raise ValueError(f"an optimizer takes Tensors that require gradients; got {type(p).__name__}")
+            if is_complex(p.dtype) and not self.linear:
+                raise TypeError(
+                    f"{type(self).__name__} scales real numbers by their gradients' sizes; got a {p.dtype.name} "
+                    "parameter. Keep its real and imaginary parts as two, or use SGD"
+                )
             if id(p) in known:
                 raise ValueError("a parameter appears in more than one group")
             known.add(id(p))

@@ -65,6 +65,7 @@ class SGD(Optimizer):
     0.8
     """
 
+    linear = True
     rule = sgd
 
     def __init__(
