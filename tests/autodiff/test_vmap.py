@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import pullback as pb
-from pullback import nn
+from pullback import Tensor, nn
 from pullback.backends import Backend
 
 RNG = np.random.default_rng(0)
@@ -134,6 +134,27 @@ def test_arrays_in_give_arrays_out_and_tensors_tensors() -> None:
         assert not pb.vmap(pb.exp)(pb.tensor(A, requires_grad=True)).requires_grad
 
 
+def test_a_shared_array_meets_the_batch_as_a_tensor(place: Backend) -> None:
+    w, xs = place.from_host(W), place.from_host(A)
+    got = pb.vmap(lambda w, x: (w @ x) * w[0, ...], in_axes=(None, 0))(w, xs)
+    np.testing.assert_allclose(place.to_host(got), (A @ W.T) * W[0])
+
+
+def test_results_are_arrays_of_their_own_that_can_be_written_to() -> None:
+    xs = A.copy()
+    same = pb.vmap(lambda x: x)(xs)
+    slopes = pb.vmap(pb.grad(lambda x: x.sum()))(xs)
+    constants = pb.vmap(lambda x: B)(xs)
+    rows = pb.jacobian(lambda x: x.sum())(xs)
+    doubled = pb.vmap(lambda x: [x * 2.0] * 2)(xs)
+    results = [same, slopes, constants, rows, *doubled]
+    for number, result in enumerate(results):
+        result[...] = number
+    np.testing.assert_array_equal(xs, A)
+    for number, result in enumerate(results):
+        np.testing.assert_array_equal(result, np.full(result.shape, number))
+
+
 def test_a_constant_result_is_repeated() -> None:
     np.testing.assert_array_equal(pb.vmap(lambda x: 1.5)(A), np.full(4, 1.5))
     np.testing.assert_array_equal(pb.vmap(lambda x: B)(A), np.broadcast_to(B, (4, 5, 3)))
@@ -169,3 +190,36 @@ def test_the_jacobian_of_a_holomorphic_function_is_its_complex_derivative() -> N
     z = A[0] + 1j * B[0]
     np.testing.assert_allclose(pb.jacobian(lambda z: z * z)(z), np.diag(2 * z))
     np.testing.assert_allclose(pb.jacobian(lambda z: pb.real(z * pb.conj(z)))(z), np.diag(2 * z))
+
+
+def test_the_jacobian_by_a_real_argument_of_a_complex_value_is_complex(place: Backend) -> None:
+    x = Tensor(place.from_host(A[0]))
+    got = pb.jacobian(lambda x: x * x * (1 + 2j))(x)
+    assert got.device == x.device
+    np.testing.assert_allclose(got.numpy(), np.diag(2 * A[0] * (1 + 2j)))
+    z = A[1] + 1j * B[1]
+    by_x, by_z = pb.jacobian(lambda x, z: x * z * 1j, argnums=(0, 1))(A[0], z)
+    np.testing.assert_allclose(by_x, np.diag(1j * z))
+    np.testing.assert_allclose(by_z, np.diag(1j * A[0]))
+    spectrum = pb.vmap(pb.jacobian(pb.fft.rfft))(A)
+    np.testing.assert_allclose(spectrum, np.broadcast_to(np.fft.rfft(np.eye(3), axis=0), (4, 2, 3)), atol=1e-12)
+
+
+def test_jacobians_and_hessians_are_nested_as_values_and_arguments_are() -> None:
+    given = {"a": A[0], "b": A[1]}
+    got = pb.jacobian(lambda d: (d["a"] * d["b"], {"total": d["a"].sum() * 2.0}))(given)
+    np.testing.assert_allclose(got[0]["a"], np.diag(A[1]))
+    np.testing.assert_allclose(got[0]["b"], np.diag(A[0]))
+    np.testing.assert_allclose(got[1]["total"]["a"], np.full(3, 2.0))
+    np.testing.assert_array_equal(got[1]["total"]["b"], np.zeros(3))
+    second = pb.hessian(lambda d: (d["a"] * d["b"] ** 2).sum())(given)
+    np.testing.assert_allclose(second["a"]["b"], np.diag(2 * A[1]))
+    np.testing.assert_allclose(second["b"]["b"], np.diag(2 * A[0]))
+    pairs = pb.hessian(lambda x, y: (x * y).sum(), argnums=(0, 1))(A[0], A[1])
+    np.testing.assert_allclose(pairs[0][1], np.eye(3))
+
+
+def test_the_jacobian_of_a_value_without_elements_has_no_rows(place: Backend) -> None:
+    x = Tensor(place.from_host(A))
+    assert pb.jacobian(lambda x: x[:0, :])(x).shape == (0, 3, 4, 3)
+    assert pb.vmap(pb.jacobian(lambda x: x[:0]))(x).shape == (4, 0, 3)

@@ -170,6 +170,14 @@ def test_data_types_are_promoted_as_numpy_does(first: str, second: str) -> None:
         np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("subscripts", ["ij,->", "i,jkk->j", "ij,k->k", "ij,j->j"])
+def test_what_is_summed_alone_is_summed_in_the_data_type_of_the_result(subscripts: str) -> None:
+    lengths = dict(zip("ijk", (7, 5, 5), strict=True))
+    first, second = (drawn(tuple(lengths[i] for i in part)) for part in subscripts.split("->")[0].split(","))
+    for operands in ((first.astype("float32"), second), (first, second.astype("float32"))):
+        np.testing.assert_allclose(einsum(subscripts, *operands), np.einsum(subscripts, *operands), rtol=1e-13)
+
+
 def test_real_and_complex_meet_on_every_backend(place: Backend) -> None:
     operands = [drawn((2, 3), "float32"), drawn((3, 2), "complex64")]
     got = einsum("ij,jk", *map(place.from_host, operands))
@@ -228,6 +236,7 @@ def test_a_pair_is_one_matrix_product_and_views(monkeypatch: pytest.MonkeyPatch)
         ("ij,jk", [(2, 2)], "describes 2 operands; got 1"),
         ("ij,jk", [(2, 2), (3, 2)], "the index 'j' has the length 2 in operand 0 and 3 in operand 1"),
         ("ii", [(3, 1)], "the index 'i' has the length 3 in operand 0 and 1 in operand 0"),
+        ("i,ii->i", [(2,), (1, 2)], "the index 'i' has the length 1 in operand 1 and 2 in operand 1"),
         ("...i,...i->...", [(2, 3), (4, 3)], "axis -1 of '...' has the length 2 in operand 0 and 4 in operand 1"),
         ("ij->i", [(2,)], r"'ij' describes 2 axes; operand 0 has the shape \(2,\)"),
         ("i...->i", [()], r"'i...' describes 1 axis"),

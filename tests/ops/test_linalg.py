@@ -411,3 +411,9 @@ def test_threads_are_given_back_when_the_last_of_several_decompositions_is_throu
     assert {library["num_threads"] for library in controller.info()} <= {1}
     one.__exit__()
     assert [library["num_threads"] for library in controller.info()] == before
+
+
+def test_under_vmap_each_matrix_can_have_a_tolerance_of_its_own() -> None:
+    x, tolerances = np.random.default_rng(0).standard_normal((4, 3, 3)), np.asarray([1e-9, 0.3, 0.5, 0.9])
+    got = pb.vmap(lambda x, rtol: pb.linalg.pinv(x, rtol=rtol))(x, tolerances)
+    np.testing.assert_allclose(got, [np.linalg.pinv(a, rtol=rtol) for a, rtol in zip(x, tolerances, strict=True)])

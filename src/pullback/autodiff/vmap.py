@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from ..backends import find_backend_of
+from ..backends import backend_of, find_backend_of
 from .batching import Batched, batch, level
 from .tape import recording
 from .tensor import Tensor
@@ -44,9 +44,7 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> C
         inside = level.set(level.get() + 1)
         outer = depth.set(0)  # the transforms around this one record below, not in here
         try:
-            given = [
-                x if axis is None else Tensor(batch(_front(x, axis))) for x, axis in zip(leaves, axes, strict=True)
-            ]
+            given = [_given(x, axis) for x, axis in zip(leaves, axes, strict=True)]
             result = function(*rebuild(given), **options)
             parts, nest = flatten(result)
             values = [_open(y, count) for y in parts]
@@ -54,7 +52,8 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> C
             depth.reset(outer)
             level.reset(inside)
         places = _axes_of(out_axes, result, "out_axes")
-        return nest([_back(y, axis, tensors) for y, axis in zip(values, places, strict=True)])
+        taken = {id(_array_of(x)) for x in leaves}
+        return nest([_back(y, axis, tensors, taken) for y, axis in zip(values, places, strict=True)])
 
     return batched
 
@@ -89,6 +88,13 @@ def _length(leaves: list[Any], axes: list[int | None]) -> int:
     return length
 
 
+def _given(x: Any, axis: int | None) -> Any:
+    """What the function gets for an argument: one of the batch, or what all share; arrays as Tensors."""
+    if axis is not None:
+        return Tensor(batch(_front(x, axis)))
+    return x if find_backend_of(x) is None else Tensor(x)
+
+
 def _front(x: Any, axis: int) -> Any:
     """The batch axis first; a Tensor only where it is being recorded, else its array."""
     value = x.array if isinstance(x, Tensor) and not x.requires_grad else x
@@ -99,7 +105,7 @@ def _open(y: Any, count: int) -> Any:
     """A result without its batch: all of them along a first axis."""
     here = level.get()
     value, mapped = y, False
-    array = y.array if isinstance(y, Tensor) else y
+    array = _array_of(y)
     if isinstance(array, Batched) and array.level == here:
         value, mapped = array.value, array.mapped
     if not isinstance(value, Tensor) and find_backend_of(value) is None:
@@ -107,11 +113,21 @@ def _open(y: Any, count: int) -> Any:
     return value if mapped else Tensor.namespace.broadcast_to(value, (count, *value.shape))
 
 
-def _back(value: Any, axis: int | None, tensors: bool) -> Any:
+def _back(value: Any, axis: int | None, tensors: bool, taken: set[int]) -> Any:
+    """A result with the batch where it goes; an array of its own, so that writing to it changes nothing else.
+
+    taken: the ids of the arrays that were given, and of the results so far.
+    """
     if axis is None:
         raise ValueError("vmap: a result has an axis for the batch; out_axes cannot be None")
     y = Tensor.namespace.moveaxis(value, 0, axis) if axis else value
-    if isinstance(y, Tensor):
-        y = y if recording.get() else y.detach()
-        return y if tensors or y.requires_grad else y.array
-    return Tensor(y) if tensors else y
+    if isinstance(y, Tensor) and y.requires_grad and recording.get():
+        return y
+    array = _array_of(y)
+    array = backend_of(array).own(array, shared=id(array) in taken)
+    taken.add(id(array))
+    return Tensor(array) if tensors else array
+
+
+def _array_of(x: Any) -> Any:
+    return x.array if isinstance(x, Tensor) else x

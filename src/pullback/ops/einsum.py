@@ -11,7 +11,8 @@ from functools import lru_cache
 from math import prod
 from typing import NamedTuple, TypeAlias
 
-from ..backends import Array
+from ..autodiff.tensor import Tensor
+from ..backends import Array, find_backend_of
 from .data_types import astype, result_type
 from .elementwise import multiply
 from .linalg import diagonal, outer
@@ -49,6 +50,8 @@ def einsum(subscripts: str, /, *operands: Array) -> Array:
         raise TypeError(f"einsum takes its subscripts first, as in einsum('ij,jk->ik', a, b); got {kind}")
     plan = _plan(subscripts, tuple([getattr(x, "shape", ()) for x in operands]))
     values = list(operands)
+    if len({x.dtype for x in operands if hasattr(x, "dtype")}) > 1:
+        values = _promoted(values)
     for place, change in plan.alone:
         values[place] = change(values[place])
     for places, contract in plan.pairs:
@@ -57,6 +60,15 @@ def einsum(subscripts: str, /, *operands: Array) -> Array:
             del values[place]
         values.append(contract(a, b))
     return values[0] if plan.last is None else plan.last(values[0])
+
+
+def _promoted(operands: list[Array]) -> list[Array]:
+    """Arrays of several data types in the one that they have together, before anything is summed in less."""
+    arrays = [isinstance(x, Tensor) or find_backend_of(x) is not None for x in operands]
+    common = result_type(*{x.dtype for x, is_array in zip(operands, arrays, strict=True) if is_array})
+    return [
+        astype(x, common) if is_array and common != x.dtype else x for x, is_array in zip(operands, arrays, strict=True)
+    ]
 
 
 class _View(NamedTuple):
@@ -98,10 +110,6 @@ class _Pair(NamedTuple):
     result: _View | None
 
     def __call__(self, a: Array, b: Array) -> Array:
-        kinds = getattr(a, "dtype", None), getattr(b, "dtype", None)
-        if kinds[0] != kinds[1] and None not in kinds:  # not every library multiplies matrices of two data types
-            common = result_type(*kinds)
-            a, b = (x if common == x.dtype else astype(x, common) for x in (a, b))
         y = self.product(a if self.left is None else self.left(a), b if self.right is None else self.right(b))
         return y if self.result is None else self.result(y)
 
@@ -197,16 +205,19 @@ def _lengths(subscripts: str, terms: list[Labels], shapes: tuple[Shape, ...]) ->
     lengths: dict[str, int] = {}
     first: dict[str, int] = {}
     for number, (labels, shape) in enumerate(zip(terms, shapes, strict=True)):
+        own: dict[str, int] = {}
         for label, length in zip(labels, shape, strict=True):
-            known = lengths.get(label, 1)
-            if known == 1 and first.get(label) != number:
-                lengths[label], first[label] = length, number
-            elif length != known and (length != 1 or first[label] == number):
+            repeated = label in own  # a diagonal is that of a square
+            known = own[label] if repeated else lengths.get(label, 1)
+            if length != known and (repeated or 1 not in (length, known)):
                 name = f"axis {-int(label[3:])} of '...'" if label.startswith("...") else f"the index {label!r}"
                 raise ValueError(
-                    f"einsum {subscripts!r}: {name} has the length {known} in operand {first[label]} "
-                    f"and {length} in operand {number}"
+                    f"einsum {subscripts!r}: {name} has the length {known} in operand "
+                    f"{number if repeated else first[label]} and {length} in operand {number}"
                 )
+            own[label] = length
+            if lengths.get(label, 1) == 1:
+                lengths[label], first[label] = length, number
     return lengths
 
 

@@ -132,6 +132,8 @@ def elementwise(kind: Kind, f: Rule, *inputs: Any, **options: Any) -> Any:
 @kept_unless_mapped
 def of_last_axes(kind: Kind, f: Rule, x: Any, *rest: Any, **options: Any) -> Any:
     """For functions of one element, or of the last axes: they take stacks as they come."""
+    if any(is_mapped(kind, option) for option in options.values()):  # a tolerance for each
+        return one_by_one(kind, f, x, *rest, **options)
     return wrap(kind, f(x.value, *rest, **options))
 
 
