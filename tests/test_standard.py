@@ -84,7 +84,8 @@ def test_inspection_is_of_the_current_backend(place: Backend) -> None:
     }
     assert place.device in info.devices()
     assert set(info.dtypes(kind="complex floating")) == {"complex64", "complex128"}
-    assert set(info.dtypes(kind=("bool", "unsigned integer"))) == {"bool", "uint8", "uint16", "uint32", "uint64"}
+    small = set(info.dtypes(kind=("bool", "unsigned integer")))
+    assert {"bool", "uint8"} <= small <= {"bool", "uint8", "uint16", "uint32", "uint64"}
     assert {"boolean indexing", "data-dependent shapes", "max dimensions"} == set(info.capabilities())
 
 

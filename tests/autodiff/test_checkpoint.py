@@ -132,6 +132,7 @@ def test_checkpoints_nest() -> None:
     assert_same(*both(run))
 
 
+@pytest.mark.on_numpy
 def test_trees_of_arguments_and_results() -> None:
     x, w = normal(3), normal(3)
     table = np.asarray([2, 0, 0])

@@ -146,7 +146,7 @@ def test_a_gradient_that_nobody_needs_is_not_asked_for() -> None:
         (lambda xp, g, x, w: (g, g, g), TypeError, "backward gave 3 gradients; it is for x, w"),
         (lambda xp, g, x, w: (g, None), TypeError, "gave NoneType as the gradient of 'w'.*left out of inputs="),
         (lambda xp, g, x, w: (1.0, g), TypeError, "gave float as the gradient of 'x'"),
-        (lambda xp, g, x, w: (g[:2], g), ValueError, r"gave a gradient of shape \(2,\) for an input of shape \(3,\)"),
+        (lambda xp, g, x, w: (g[:2], g), ValueError, r"gave a gradient of shape \(2,\), its input is \(3,\)"),
     ],
 )
 @pytest.mark.parametrize("record", [False, True])
@@ -184,9 +184,11 @@ class TestWhatCheckFinds:
     def test_a_gradient_off_by_a_thousandth(self) -> None:
         self.finds("derivative of order 1", lambda xp, x: x * x, lambda xp, g, x: 2.002 * g * x)
 
+    @pytest.mark.on_numpy
     def test_a_second_derivative_that_is_missing(self) -> None:
         self.finds("derivative of order 2", lambda xp, x: x * x, lambda xp, g, x: 2 * g * pb.tensor(x).detach())
 
+    @pytest.mark.on_numpy
     def test_calls_that_are_not_the_standards(self) -> None:
         pytest.importorskip("array_api_strict")
         self.finds(

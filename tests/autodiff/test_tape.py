@@ -246,12 +246,14 @@ class TestGradientsAreOnesOwn:
         a.grad[0] = 5.0
         assert a.grad.tolist() == [5.0, 1.0]
 
+    @pytest.mark.on_numpy
     def test_the_gradient_that_was_given_stays_the_givers(self) -> None:
         a, given = variable(1.0, 2.0), np.ones(2)
         (a + 0.0).backward(given)
         given[:] = 7.0
         assert a.grad.tolist() == [1.0, 1.0]
 
+    @pytest.mark.on_numpy
     def test_one_of_another_precision_is_brought_to_the_variables(self) -> None:
         a = pb.ones(2).requires_grad_()
         (a + 0.0).backward(np.ones(2))

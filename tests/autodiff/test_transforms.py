@@ -172,3 +172,53 @@ def test_jacobians_of_numbers_nest() -> None:
     x = np.asarray(2.0)
     assert float(pb.jacobian(pb.jacobian(lambda x: x**3))(x)) == 12.0
     assert float(pb.grad(pb.jacobian(lambda x: x**3))(x)) == 12.0
+
+
+def test_the_jacobian_of_what_passes_its_argument_on_is_the_identity() -> None:
+    x = np.asarray([1.0, 2.0])
+    for f in (lambda x: x, lambda x: x + 1.0, lambda x: pb.reshape(x, (2,))):
+        np.testing.assert_array_equal(pb.jacobian(f)(x), np.eye(2))
+    np.testing.assert_array_equal(pb.vmap(pb.vjp(lambda x, y: x + y, x, x)[1])(np.eye(2)), [np.eye(2)] * 2)
+
+
+def test_an_outer_gradient_goes_through_what_an_inner_one_gives_besides() -> None:
+    inner = pb.grad(lambda x: ((x * x).sum(), {"cubes": (x * x * x).sum()}), has_aux=True)
+    x = np.asarray([1.0, 2.0])
+    np.testing.assert_allclose(pb.grad(lambda x: inner(x)[1]["cubes"])(x), 3 * x * x)
+    assert isinstance(inner(x)[1]["cubes"], np.ndarray)
+    assert not inner(pb.tensor(x))[1]["cubes"].requires_grad
+
+
+def test_of_constants_transforms_inside_one_another_give_constants() -> None:
+    x = pb.tensor([1.0, 2.0])
+    cubes = lambda x: x * x * x
+    assert not pb.jvp(cubes, [x], [x])[1].requires_grad
+    through = lambda x: pb.vjp(cubes, x)[1](x)[0]
+    assert not pb.grad(lambda v: (through(v) * through(x)).sum())(x * 2.0).requires_grad
+
+
+@pytest.mark.parametrize("argnums", [2, (0, 0), (0, -2)])
+def test_argnums_name_each_argument_once(argnums: Any) -> None:
+    with pytest.raises(ValueError, match="each once"):
+        pb.grad(lambda x, y: (x * y).sum(), argnums=argnums)(np.ones(2), np.ones(2))
+
+
+def test_a_gradient_of_a_complex_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="one real number, not complex128"):
+        pb.grad(lambda z: (z * z).sum())(np.asarray([1.0 + 2.0j]))
+
+
+def test_inside_vmap_a_variable_from_outside_is_not_written_to() -> None:
+    w = pb.tensor([1.0, 2.0], requires_grad=True)
+
+    def step(x: Any) -> Any:
+        with pb.no_grad():
+            w.__isub__(x)
+        return x
+
+    y = w * w
+    for function in (lambda g: y.backward(g, retain_graph=True), step):
+        with pytest.raises(TypeError, match="inside vmap a variable"):
+            pb.vmap(function)(pb.ones((3, 2)))
+    assert w.grad is None
+    assert w.shape == (2,)

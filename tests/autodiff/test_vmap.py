@@ -9,6 +9,8 @@ import pullback as pb
 from pullback import Tensor, nn
 from pullback.backends import Backend
 
+pytestmark = pytest.mark.on_numpy
+
 RNG = np.random.default_rng(0)
 A, B, W = RNG.standard_normal((4, 3)), RNG.standard_normal((5, 3)), RNG.standard_normal((3, 3))
 
@@ -223,3 +225,11 @@ def test_the_jacobian_of_a_value_without_elements_has_no_rows(place: Backend) ->
     x = Tensor(place.from_host(A))
     assert pb.jacobian(lambda x: x[:0, :])(x).shape == (0, 3, 4, 3)
     assert pb.vmap(pb.jacobian(lambda x: x[:0]))(x).shape == (4, 0, 3)
+
+
+def test_each_of_a_batch_is_indexed_by_an_integer_of_its_own() -> None:
+    labels = np.asarray([0, 2, -1, 1])
+    np.testing.assert_array_equal(pb.vmap(lambda x, i: x[i])(A, labels), A[np.arange(4), labels])
+    np.testing.assert_array_equal(pb.vmap(lambda i: pb.tensor(A)[:, i])(labels), A.T[labels])
+    slopes = pb.vmap(pb.grad(lambda x, i: x[i] ** 2))(A, labels)
+    np.testing.assert_array_equal(slopes, 2 * A * np.eye(3)[labels])

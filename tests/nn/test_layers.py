@@ -84,7 +84,7 @@ def test_linear_says_which_input_it_takes():
         nn.Linear(2.0, 3)
     with pytest.raises(TypeError, match=r"takes an array; got list. Make one with pb.tensor"):
         nn.Linear(2, 3)([[1.0, 2.0]])
-    assert nn.Linear(np.int64(2), 3)(np.ones((1, 2), "float32")).shape == (1, 3)
+    assert nn.Linear(np.int64(2), 3)(pb.ones((1, 2))).shape == (1, 3)
 
 
 def test_linear_is_made_where_it_is_asked_to(place):

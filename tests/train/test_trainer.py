@@ -401,6 +401,7 @@ def test_harm_done_by_the_very_last_update_is_noticed(validated):
     assert len(caught.value.history) == 0
 
 
+@pytest.mark.on_numpy
 def test_a_list_of_batches_is_no_list_of_arrays():
     x, y = line(64)
     trainers = [linear() for _ in range(2)]

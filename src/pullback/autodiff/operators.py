@@ -63,6 +63,7 @@ def _in_place(name: str) -> Callable[[Any, Any], Any]:
             result = result.astype(self.dtype)
         if not isinstance(self.node, Leaf):
             return result
+        self.node.refuse_batch(result.array)
         self.array = result.array
         return self
 

@@ -179,7 +179,7 @@ def _fit(piece: Any, parent: Any, rule: Rule, record: bool, expected: int = 1) -
     if array.shape != shape:
         lead = len(array.shape) - len(shape)
         if lead < 0 or any(n not in (1, array.shape[i + lead]) for i, n in enumerate(shape)):
-            raise ValueError(f"{rule.name} gave a gradient of shape {array.shape} for an input of shape {shape}")
+            raise ValueError(f"{rule.name} gave a gradient of shape {tuple(array.shape)}, its input is {tuple(shape)}")
         axes = tuple(i for i, n in enumerate(array.shape) if i < lead or n != shape[i - lead])
         piece = xp.reshape(xp.sum(piece, axis=axes, keepdims=True), shape)
     if array.dtype == parent.dtype:

@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any, TypeAlias
 from weakref import ref
 
-from ..backends import Array, Backend, backend_of, batch_backend, is_complex
+from ..backends import Array, Backend, backend_of, batch_backend, find_backend_of, is_complex
 
 __all__ = ["Leaf", "Node", "Output", "Place", "behind", "enable_grad", "no_grad", "recording", "walk"]
 
@@ -51,10 +51,10 @@ def enable_grad() -> Any:
 class Leaf:
     """A variable: where the walk ends, and where `.grad` is kept.
 
-    variable: its Tensor, or None where that is gone; a weak reference.
+    variable: its Tensor, or None where that is gone; a weak reference. inner: whether a transform made it for itself.
     """
 
-    __slots__ = ("dtype", "grad", "index", "owner", "shape", "variable")
+    __slots__ = ("dtype", "grad", "index", "inner", "owner", "shape", "variable")
 
     parents = ()
 
@@ -65,6 +65,13 @@ class Leaf:
         self.shape = tensor.array.shape
         self.dtype = tensor.array.dtype
         self.grad: Any = None
+        self.inner = False
+
+    def refuse_batch(self, array: Array) -> None:
+        """Raises TypeError for values, or a gradient, of a batch that the variable itself is outside of."""
+        owner = find_backend_of(array)
+        if owner is not None and owner.level > self.owner.level:
+            raise TypeError("inside vmap a variable from outside takes no values, and no .grad: they would be many")
 
 
 class Node:
@@ -172,7 +179,8 @@ def _delivered(gradients: dict[Place, Any], given: Iterable[Any], record: bool) 
     seen = set(map(id, given))
     for place, g in gradients.items():
         g = _conjugate(place, g, record)
-        gradients[place] = g if record else place.owner.own(g, shared=id(g) in seen)
+        owner = find_backend_of(g) or place.owner  # a batch, where the place is of one array that all share
+        gradients[place] = g if record else owner.own(g, shared=id(g) in seen)
         seen.add(id(g))
     return gradients
 

@@ -125,6 +125,7 @@ class Tensor(Operators):
             found = walk([(self.node, g if create_graph else g.array)], record=create_graph, retain=retain)
         for place, piece in found.items():
             if isinstance(place, Leaf):
+                place.refuse_batch(piece.array if create_graph else piece)
                 piece = piece if create_graph else Tensor(piece)
                 place.grad = piece if place.grad is None else place.grad + piece
 

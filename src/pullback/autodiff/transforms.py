@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import Any
 
-from ..backends import find_backend_of
+from ..backends import dtype_name, find_backend_of, is_complex
 from .tape import Leaf, behind, enable_grad, recording, walk
 from .tensor import Tensor
 from .tree import flatten, tree_map
@@ -23,10 +23,12 @@ depth: ContextVar[int] = ContextVar("pullback_transform_depth", default=0)
 
 
 def linearize(
-    function: Callable[..., Any], args: Sequence[Any], argnums: Any, options: dict[str, Any], retain: bool
+    function: Callable[..., Any], args: Sequence[Any], argnums: Any, options: Any, retain: bool, has_aux: bool = False
 ) -> tuple[Any, Callable[[Any], Any]]:
     """The value of `function`, and the map from its cotangent to those of the chosen arguments."""
     chosen = [argnums] if isinstance(argnums, int) else list(argnums)
+    if not set(chosen) <= set(range(-len(args), len(args))) or len({i % len(args) for i in chosen}) < len(chosen):
+        raise ValueError(f"argnums says which of the positional arguments, each once; got {argnums} of {len(args)}")
     leaves, rebuild = flatten([args[i] for i in chosen])
     everything = flatten(list(args))[0]
     nested = depth.get() > 0
@@ -39,14 +41,16 @@ def linearize(
             every = list(tree_map(lambda x: Tensor(x) if find_backend_of(x) is not None else x, list(args)))
             for position, value in zip(chosen, rebuild(variables), strict=True):
                 every[position] = value
-            outputs, rebuild_value = flatten(function(*every, **options))
+            value = function(*every, **options)
+            value, aux = value if has_aux else (value, None)
+            outputs, rebuild_value = flatten(value)
             outputs = list(map(as_tensor, outputs))
     finally:
         depth.reset(level)
     places = [x.node for x in variables if isinstance(x, Tensor) and x.node is not None]
     if tensors and not recorded and recording.get():  # variables that the function reaches besides its arguments
         reached = behind([y.node for y in outputs if y.node is not None])
-        recorded = any(isinstance(place, Leaf) for place in reached.difference(places))
+        recorded = any(isinstance(place, Leaf) and not place.inner for place in reached)
 
     def pullback(cotangent: Any) -> Any:
         cotangents = list(map(as_tensor, flatten(cotangent)[0]))
@@ -68,7 +72,11 @@ def linearize(
         g = Tensor.namespace.zeros_like(like.detach()) if g is None else as_tensor(g)
         return g if tensors or g.requires_grad else g.array
 
-    return rebuild_value([y if recorded else y.detach() if tensors else y.array for y in outputs]), pullback
+    def shown(y: Any) -> Any:
+        return y if recorded or not isinstance(y, Tensor) else y.detach() if tensors else y.array
+
+    value = rebuild_value(list(map(shown, outputs)))
+    return (value, tree_map(shown, aux)) if has_aux else value, pullback
 
 
 def value_and_grad(
@@ -88,18 +96,12 @@ def value_and_grad(
 
     @wraps(function)
     def differentiated(*args: Any, **options: Any) -> tuple[Any, Any]:
-        extra: list[Any] = []
-
-        def value_only(*values: Any, **options: Any) -> Any:
-            value, aux = function(*values, **options) if has_aux else (function(*values, **options), None)
-            extra.append(tree_map(lambda x: x.detach() if isinstance(x, Tensor) else x, aux))
-            return value
-
-        y, pullback = linearize(value_only, args, argnums, options, retain=False)
-        if (shape := getattr(y, "shape", None)) not in ((), (1,)):
-            raise ValueError(f"a gradient is that of one number, not of shape {shape}; use pb.jacobian or pb.vjp")
-        one = Tensor.namespace.ones_like(as_tensor(y).detach())
-        return ((y, extra[0]) if has_aux else y), pullback(one)
+        value, pullback = linearize(function, args, argnums, options, False, has_aux)
+        y = value[0] if has_aux else value
+        if (shape := getattr(y, "shape", None)) not in ((), (1,)) or is_complex(y.dtype):
+            what = f"of shape {shape}" if shape not in ((), (1,)) else dtype_name(y.dtype)
+            raise ValueError(f"a gradient is that of one real number, not {what}; use pb.jacobian or pb.vjp")
+        return value, pullback(Tensor.namespace.ones_like(as_tensor(y).detach()))
 
     return differentiated
 

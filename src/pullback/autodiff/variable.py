@@ -5,6 +5,7 @@ from typing import Any
 from ..backends import backend, find_backend_of
 from .batching import inside, level
 from .op import op
+from .tape import Leaf
 from .tensor import Tensor
 
 __all__ = ["alias", "as_tensor", "variable"]
@@ -27,7 +28,12 @@ def variable(x: Any) -> Any:
         x = Tensor(x if find_backend_of(x) is not None else backend().asarray(x, dtype="float32"))
     if level.get():
         x = inside(x)
-    return alias(x) if x.requires_grad else Tensor(x.array).requires_grad_()
+    if x.requires_grad:
+        return alias(x)
+    made = Tensor(x.array).requires_grad_()
+    if isinstance(made.node, Leaf):
+        made.node.inner = True
+    return made
 
 
 def as_tensor(x: Any) -> Tensor:

@@ -48,6 +48,10 @@ class TorchBackend(Backend):
         except (RuntimeError, TypeError) as error:
             raise ValueError(f"torch has no device {device!r}: {error}") from None
 
+    def own(self, array: Array, /, *, shared: bool) -> Array:
+        """A copy of a view, which a tensor knows itself to be, and of a `shared` one."""
+        return array.clone() if shared or array._base is not None else array
+
     def to_host(self, array: Array, /) -> Any:
         """A view of a CPU tensor, a copy of any other."""
         return array.detach().cpu().resolve_conj().resolve_neg().numpy()

@@ -14,6 +14,7 @@ from math import prod
 from types import ModuleType
 from typing import Any
 
+from ..autodiff.tape import recording
 from ..autodiff.tensor import Tensor
 from ..autodiff.tree import flatten
 from ..backends import Array, Backend, Function, Namespace, backend_of, find_backend_of, register
@@ -261,6 +262,8 @@ class Traced:
         if constants != self._constants:
             raise ValueError(f"traced with the constants {self._constants}, called with {constants}; trace again")
         inputs = [x for x in leaves if _is_input(x)]
+        if recording.get() and any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
+            raise TypeError("a replay is not recorded: trace the gradient itself, or pass x.detach()")
         results = self.program(*(x.array if isinstance(x, Tensor) else x for x in [*self._state, *inputs]))
         results = tuple(map(self._below.from_scalar, results))
         count = len(results) - len(self._state)

@@ -287,16 +287,16 @@ _KINDS: dict[str, type] = {"_parameters": Parameter, "_buffers": Tensor, "_modul
 
 def tensors_by_name(module: Module) -> dict[str, Tensor]:
     """A module's parameters, then its buffers, by every dotted name that leads to them."""
+    return dict([*_tensors_below(module, "_parameters", "", ()), *_tensors_below(module, "_buffers", "", ())])
 
-    def walk(module: Module, kind: str, prefix: str, above: tuple[int, ...]) -> Iterator[tuple[str, Tensor]]:
-        if id(module) not in above:
-            for name, value in module.__dict__[kind].items():
-                if value is not None:
-                    yield prefix + name, value
-            for name, child in module.named_children():
-                yield from walk(child, kind, f"{prefix}{name}.", (*above, id(module)))
 
-    return dict([*walk(module, "_parameters", "", ()), *walk(module, "_buffers", "", ())])
+def _tensors_below(module: Module, kind: str, prefix: str, above: tuple[int, ...]) -> Iterator[tuple[str, Tensor]]:
+    if id(module) not in above:
+        for name, value in module.__dict__[kind].items():
+            if value is not None:
+                yield prefix + name, value
+        for name, child in module.named_children():
+            yield from _tensors_below(child, kind, f"{prefix}{name}.", (*above, id(module)))
 
 
 def forget_gradients(parameters: Iterable[Tensor], set_to_none: bool = True) -> None:

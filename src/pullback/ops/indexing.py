@@ -178,13 +178,14 @@ def getitem(x: Array, key: Any, /) -> Array:
 def _read(x: Array, k: Any) -> Any:
     """One part of an index as a Python integer or an array of integers or truth values."""
     if isinstance(k, (list, bool)):
-        owner, device = _place(x)
-        k = owner.asarray(k, dtype="int64" if k == [] else None, device=device)
+        place, device = _place(x)
+        k = place.asarray(k, dtype="int64" if k == [] else None, device=device)
     array = k.array if isinstance(k, Tensor) else k
-    if find_backend_of(array) is not None:
+    owner = find_backend_of(array)
+    if owner is not None:
         kind = dtype_name(array.dtype)
         if kind in KINDS["integral"]:
-            return k if array.shape else index(k)
+            return k if array.shape or owner.level else index(k)  # of a batch: no one integer, but one for each
         if kind == "bool":
             return k
         raise IndexError(f"an index is of integers or truth values, this one of {kind}")
