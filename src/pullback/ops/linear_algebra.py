@@ -43,7 +43,7 @@ def matmul(xp: Namespace, x1: Array, x2: Array, /) -> Array:
 def _(xp: Namespace, g: Array, x1_shape: tuple[int, ...], x2: Array) -> Array:
     if len(x2.shape) == 1:
         return xp.expand_dims(g, axis=-1) * x2
-    if len(x1_shape) == 1:
+    if len(x1_shape) == 1 and len(x2.shape) > 2:
         return matmul(x2, xp.expand_dims(g, axis=-1))[..., 0]
     return matmul(g, matrix_transpose(x2))
 

@@ -24,6 +24,10 @@ def _(kind: Kind, f: Rule, x1: Any, x2: Any) -> Any:
         return kind(below.reshape(rows, (*a.shape[:-1], b.shape[-1])))
     if not is_mapped(kind, x1) and ndim1 <= 2 and ndim2 == 1:
         return kind(f(b, a if ndim1 == 1 else below.matrix_transpose(a)))
+    if not is_mapped(kind, x1) and ndim1 == 2:
+        turned = below.matrix_transpose(b)
+        rows = f(below.reshape(turned, (prod(turned.shape[:-1]), turned.shape[-1])), below.matrix_transpose(a))
+        return kind(below.matrix_transpose(below.reshape(rows, (*turned.shape[:-1], a.shape[0]))))
     left = _matrix(kind, x1, -2) if ndim1 == 1 else x1
     right = _matrix(kind, x2, -1) if ndim2 == 1 else x2
     ndim = max(ndim_of(left), ndim_of(right))
