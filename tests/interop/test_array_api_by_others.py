@@ -239,7 +239,6 @@ STOPPED = {
     ],
     "leaves": [
         *(case(f"scipy.special.{name}", fraction(12)) for name in ("gammaln", "expit", "ndtr", "entr")),
-        case("scipy.integrate.simpson", positive(9)),
         case("scipy.signal.detrend", normal(12)),
         case("scipy.signal.convolve", normal(12), normal(5)),
         case("scipy.fft.dct", normal(12)),
