@@ -1,6 +1,8 @@
 """custom_op: a user's own pair, and the checks that find what is wrong with one."""
 
+import gc
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -212,3 +214,16 @@ class TestWhatCheckFinds:
             return x + float(type(x).__name__ == "Batched")
 
         self.finds("under vmap and in a loop", normalized, lambda xp, g: g)
+
+
+def test_a_custom_op_that_is_no_longer_used_is_freed() -> None:
+    def define() -> Any:
+        op = custom_op(lambda xp, x: x * x, lambda xp, g, x: 2 * g * x)
+        x = pb.tensor([1.0, 2.0], requires_grad=True)
+        op(x).sum().backward()
+        pb.vmap(pb.grad(lambda x: op(x)))(pb.tensor([1.0, 2.0]))
+        return ref(op)
+
+    gone = define()
+    gc.collect()  # an op and its backward know each other
+    assert gone() is None

@@ -18,6 +18,8 @@ R = TypeVar("R")
 class CustomOp(Op[P, R]):
     """An op of a user's own: in no registry, so that a name may be used again, and out of the way of kernels."""
 
+    lasting = False
+
     def __init__(self, forward: Callable[..., Any], surrogate: bool) -> None:
         name = getattr(forward, "__name__", type(forward).__name__)
         super().__init__(_shown(forward, f"custom_op {name}"), True, ())

@@ -35,6 +35,8 @@ class Op(Generic[P, R]):
     composite: its forward runs on Tensors and is differentiated through.
     """
 
+    lasting = True
+
     def __init__(
         self, forward: Callable[Concatenate[Namespace, P], R], differentiable: bool, examples: Sequence[Example]
     ) -> None:
@@ -71,7 +73,7 @@ class Op(Generic[P, R]):
             raise ValueError(f"{self.name} has a vjp for {', '.join(sorted(taken))} already")
 
         def register(function: F) -> F:
-            self.rules.append(Rule(self.name, arguments, function, self.defaults))
+            self.rules.append(Rule(self, arguments, function))
             self._plans.clear()
             return function
 

@@ -1,7 +1,7 @@
 """How the vjps of an op are called: what each wants saved, and where its results go."""
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
@@ -16,21 +16,21 @@ __all__ = ["Plan", "Rule", "Step", "make_plan"]
 class Rule:
     """One vjp: the function, the inputs it is for, and what it wants to see again."""
 
-    __slots__ = ("arguments", "function", "metadata", "name", "saves")
+    __slots__ = ("arguments", "function", "lasting", "metadata", "name", "saves")
 
-    def __init__(
-        self, op_name: str, arguments: tuple[str, ...], function: Callable[..., Any], known: Iterable[str]
-    ) -> None:
+    def __init__(self, op: "Differentiable", arguments: tuple[str, ...], function: Callable[..., Any]) -> None:
         parameters = list(inspect.signature(function).parameters.values())
         positional = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
         if positional[1:2] != ("g",):
-            raise TypeError(f"a vjp of {op_name} starts with (xp, g, ...); got ({', '.join(positional)})")
-        strange = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in known]
+            raise TypeError(f"a vjp of {op.name} starts with (xp, g, ...); got ({', '.join(positional)})")
+        strange = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in op.defaults]
         if strange:
-            raise TypeError(f"a vjp of {op_name} takes its metadata ({', '.join(known)}); got {', '.join(strange)}")
-        self.name = f"{op_name}.vjp({','.join(arguments)})"
+            known = ", ".join(op.defaults)
+            raise TypeError(f"a vjp of {op.name} takes its metadata ({known}); got {', '.join(strange)}")
+        self.name = f"{op.name}.vjp({','.join(arguments)})"
         self.arguments = arguments
         self.function = function
+        self.lasting = op.lasting
         self.saves = positional[2:]
         self.metadata = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
 
@@ -125,6 +125,8 @@ class Differentiable(Protocol):
     """What a plan is made for: an op."""
 
     name: str
+    lasting: bool
+    defaults: dict[str, Any]
     inputs: tuple[str, ...]
     variadic: bool
     rules: list[Rule]

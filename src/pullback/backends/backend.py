@@ -23,6 +23,8 @@ class Function(Protocol):
     name: str
     """What a kernel registers under: `"softmax"`, or `"softmax.vjp(x)"`."""
     function: Callable[..., Any]
+    lasting: bool
+    """Whether it stays as long as the program, so that what runs for it is remembered."""
 
 
 class Backend:
@@ -77,12 +79,18 @@ class Backend:
         """What runs for `function` here: this backend's kernel, or the function itself on the namespace."""
         found = self.implementations.get(function)
         if found is None:
-            kernel = self.kernels.get(function.name)
-            found = partial(function.function, self.namespace)
-            if kernel is not None:
-                found = _or_else(kernel, found) if getattr(kernel, "declines", False) else kernel
-            self.implementations[function] = found
+            found = self.implement(function)
+            if function.lasting:
+                self.implementations[function] = found
         return found
+
+    def implement(self, function: Function, /) -> Callable[..., Any]:
+        """What `implementation` gives, found anew."""
+        lines = partial(function.function, self.namespace)
+        kernel = self.kernels.get(function.name)
+        if kernel is None:
+            return lines
+        return _or_else(kernel, lines) if getattr(kernel, "declines", False) else kernel
 
     def dtype(self, dtype: Any, /) -> Any:
         """The library's own data type of that name; None stays None."""
