@@ -40,3 +40,10 @@ def test_a_data_type_equals_every_librarys_of_its_name():
     assert pb.float32 != np.float64
     assert len({pb.float32, DTYPES["float32"], "float32"}) == 1
     assert repr(pb.float32) == "pullback.float32"
+
+
+def test_a_data_type_is_compared_with_anything() -> None:
+    assert pb.float32 != {"a": 1}
+    assert pb.float32 != [1]
+    assert pb.float32 == np.float32
+    assert pb.float32 in [{}, [], np.dtype("float32")]

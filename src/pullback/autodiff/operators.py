@@ -6,22 +6,11 @@ from typing import Any, ClassVar, TypeVar
 from ..backends import Namespace, find_backend_of, is_complex, is_floating
 from .tape import Leaf, Place, recording
 
-__all__ = ["COMPARISONS", "SIGNS", "SPELLED", "Operators"]
+__all__ = ["Operators"]
 
 T = TypeVar("T")
 
 _NUMBERS = (bool, int, float, complex)
-
-SPELLED = {
-    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide",
-    "mod": "remainder", "pow": "pow", "matmul": "matmul", "and": "bitwise_and", "or": "bitwise_or",
-    "xor": "bitwise_xor", "lshift": "bitwise_left_shift", "rshift": "bitwise_right_shift",
-}  # fmt: skip
-"""Python's binary operators, and the functions of the standard that they are."""
-COMPARISONS = {
-    "eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal",
-}  # fmt: skip
-SIGNS = {"neg": "negative", "pos": "positive", "abs": "abs", "invert": "bitwise_invert"}
 
 
 def _operator(name: str) -> Callable[[Any, Any], Any]:

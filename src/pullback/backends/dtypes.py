@@ -45,7 +45,10 @@ class DType:
         self.name = name
 
     def __eq__(self, other: object) -> bool:
-        return dtype_name(other) == self.name
+        try:
+            return dtype_name(other) == self.name
+        except TypeError:
+            return False  # what has no hash is no data type
 
     def __hash__(self) -> int:
         return hash(self.name)

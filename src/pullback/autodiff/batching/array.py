@@ -5,10 +5,20 @@ from math import prod
 from typing import Any, ClassVar
 
 from ...backends import Namespace
-from ..operators import COMPARISONS, SIGNS, SPELLED
 from ..tensor import Tensor
 
 __all__ = ["Batched", "below"]
+
+_SPELLED = {
+    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide",
+    "mod": "remainder", "pow": "pow", "matmul": "matmul", "and": "bitwise_and", "or": "bitwise_or",
+    "xor": "bitwise_xor", "lshift": "bitwise_left_shift", "rshift": "bitwise_right_shift",
+}  # fmt: skip
+"""Python's binary operators, and the functions of the standard that they are."""
+_COMPARISONS = {
+    "eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal",
+}  # fmt: skip
+_SIGNS = {"neg": "negative", "pos": "positive", "abs": "abs", "invert": "bitwise_invert"}
 
 
 class _Below:
@@ -104,7 +114,7 @@ def _reflected(name: str) -> Callable[[Any, Any], Any]:
     return lambda self, other: getattr(self.namespace, name)(other, self)
 
 
-for _spelling, _name in {**SPELLED, **COMPARISONS, **SIGNS}.items():
+for _spelling, _name in {**_SPELLED, **_COMPARISONS, **_SIGNS}.items():
     setattr(Batched, f"__{_spelling}__", _forwarded(_name))
-for _spelling, _name in SPELLED.items():
+for _spelling, _name in _SPELLED.items():
     setattr(Batched, f"__r{_spelling}__", _reflected(_name))
