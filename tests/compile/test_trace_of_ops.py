@@ -7,9 +7,10 @@ import pytest
 
 import pullback as pb
 import pullback.optim
+from pullback.autodiff import verify
 from pullback.autodiff.op import Op, registry
 from pullback.autodiff.tree import flatten
-from pullback.backends import find_backend_of, is_complex, is_floating, open_backend
+from pullback.backends import find_backend_of, is_complex, open_backend
 from pullback.compile import trace
 
 CASES = [
@@ -27,16 +28,8 @@ BEYOND = {"empty_like": "not the same twice", "to_device": "moves nothing while 
 def test_a_replay_is_eager_execution(op: Op[..., Any], example: Any) -> None:
     if op.name in BEYOND:
         pytest.skip(BEYOND[op.name])
-    inputs = [open_backend("numpy").from_host(x) if isinstance(x, np.ndarray) else x for x in example.draw()]
-    covered = {name for rule in op.rules for name in rule.arguments} or set(op.inputs)
-    chosen = [
-        i
-        for i, x in enumerate(inputs)
-        if op.differentiable
-        and op.inputs[min(i, len(op.inputs) - 1)] in covered
-        and find_backend_of(x)
-        and is_floating(x.dtype)
-    ]
+    inputs = verify.place(example.draw(), open_backend("numpy"))
+    chosen = verify.inputs_with_gradients(op, inputs) if op.differentiable else []
 
     def value_and_slopes(*arrays: Any) -> Any:
         full = list(inputs)

@@ -8,9 +8,10 @@ import pytest
 
 import pullback as pb
 import pullback.optim
+from pullback.autodiff import verify
 from pullback.autodiff.op import Op, registry
 from pullback.autodiff.tree import flatten
-from pullback.backends import Backend, backend_of, find_backend_of, is_floating
+from pullback.backends import Backend, backend_of
 
 ACROSS = {"anywhere"}
 """What is of all of the batch on purpose."""
@@ -34,11 +35,7 @@ def is_mask(example: Any) -> bool:
 
 def batches(example: Any, place: Backend) -> list[list[Any]]:
     """The example drawn three times, as arrays of the backend."""
-
-    def put(x: Any) -> Any:
-        return place.from_host(x) if isinstance(x, np.ndarray) else x
-
-    return [[put(x) for x in example.draw(seed)] for seed in range(BATCH)]
+    return [verify.place(example.draw(seed), place) for seed in range(BATCH)]
 
 
 def stacked(place: Backend, drawn: list[list[Any]], axes: tuple[int | None, ...]) -> list[Any]:
@@ -93,12 +90,7 @@ def test_gradients_are_those_of_a_loop(op: Op[..., Any], example: Any, place: Ba
     if op.name in REFUSED or (op.name == "gather" and is_mask(example)):
         pytest.skip("refused")
     drawn = batches(example, place)
-    covered = {name for rule in op.rules for name in rule.arguments} or set(op.inputs)
-    chosen = [
-        i
-        for i, x in enumerate(drawn[0])
-        if op.inputs[min(i, len(op.inputs) - 1)] in covered and find_backend_of(x) and is_floating(x.dtype)
-    ]
+    chosen = verify.inputs_with_gradients(op, drawn[0])
     if not chosen:
         pytest.skip("no floating input in this example")
 

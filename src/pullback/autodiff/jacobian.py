@@ -6,7 +6,7 @@ from math import prod
 from typing import Any
 
 from ..backends import backend_of, is_complex
-from .tensor import Tensor
+from .tensor import Tensor, array_of
 from .transforms import grad, linearize
 from .tree import flatten, tree_map
 from .vmap import vmap
@@ -43,7 +43,7 @@ def jacobian(function: Callable[..., Any], argnums: int | Sequence[int] = 0) -> 
 
 def _rows(pullback: Callable[[Any], Any], y: Any) -> Any:
     """The pullback of each unit vector of one array of the value, in the shape of that array."""
-    xp, array = Tensor.namespace, y.array if isinstance(y, Tensor) else y
+    xp, array = Tensor.namespace, array_of(y)
     owner, shape, size = backend_of(array), tuple(array.shape), prod(array.shape)
     units = owner.namespace.eye(size, dtype=array.dtype, device=owner.device_of(array))
     units = owner.namespace.reshape(units, (size, *shape))

@@ -8,7 +8,7 @@ from ..backends import DTYPES, Array, DType, Namespace, backend_of, dtype_name, 
 from .operators import Operators
 from .tape import Leaf, Place, enable_grad, recording, walk
 
-__all__ = ["Tensor"]
+__all__ = ["Tensor", "array_of"]
 
 
 class Tensor(Operators):
@@ -195,8 +195,8 @@ class Tensor(Operators):
         recorded = self.requires_grad or (isinstance(value, Tensor) and value.requires_grad)
         if recorded and (recording.get() or not isinstance(self.node, Leaf | None)):
             raise TypeError("a Tensor that is being recorded cannot be written to; build a new one with pb.where(...)")
-        whole = tuple(map(_plain, key)) if isinstance(key, tuple) else _plain(key)
-        self.array[whole] = _plain(value)
+        whole = tuple(map(array_of, key)) if isinstance(key, tuple) else array_of(key)
+        self.array[whole] = array_of(value)
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec and not self.shape else super().__format__(spec)
@@ -214,5 +214,6 @@ def _restore(array: Array, requires_grad: bool) -> Tensor:
     return Tensor(array).requires_grad_(requires_grad)
 
 
-def _plain(x: Any) -> Any:
+def array_of(x: Any) -> Any:
+    """The array of a Tensor; anything else as it is."""
     return x.array if isinstance(x, Tensor) else x

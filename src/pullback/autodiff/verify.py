@@ -9,10 +9,10 @@ from importlib.util import find_spec
 from itertools import product
 from typing import Any
 
-from ..backends import Backend, backend_of, find_backend_of, is_complex, is_floating, open_backend
+from ..backends import Backend, backend_of, find_backend_of, is_floating, open_backend
 from ..backends.host import host
 from .check import check_grads
-from .tensor import Tensor
+from .tensor import Tensor, array_of
 from .transforms import vjp
 from .tree import flatten, tree_map
 from .vmap import vmap
@@ -28,7 +28,7 @@ def verify(op: Any, inputs: Sequence[Any], metadata: dict[str, Any], *, derivati
 
     derivatives: whether the gradients are to be those of the forward.
     """
-    owner = backend_of(next(x.array if isinstance(x, Tensor) else x for x in inputs if _is_array(x)))
+    owner = backend_of(next(array_of(x) for x in inputs if _is_array(x)))
     given = [_host(x) if _is_array(x) else x for x in inputs]
     chosen = inputs_with_gradients(op, given)
     expected = flatten(op(*place(given, owner), **metadata))[0]
@@ -174,7 +174,7 @@ def _pulled(op: Any, inputs: Sequence[Any], metadata: dict[str, Any], chosen: Se
 
 
 def _scaled(x: Any, factor: float) -> Any:
-    return x * factor if _is_array(x) and (is_floating(x.dtype) or is_complex(x.dtype)) else x
+    return x * factor if _is_array(x) and is_floating(x.dtype) else x
 
 
 def _choices(inputs: Sequence[Any]) -> Iterator[tuple[int | None, ...]]:

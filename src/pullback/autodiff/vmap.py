@@ -7,7 +7,7 @@ from typing import Any
 from ..backends import backend_of, find_backend_of
 from .batching import Batched, batch, level
 from .tape import recording
-from .tensor import Tensor
+from .tensor import Tensor, array_of
 from .transforms import depth
 from .tree import flatten
 
@@ -52,7 +52,7 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> C
             depth.reset(outer)
             level.reset(inside)
         places = _axes_of(out_axes, result, "out_axes")
-        taken = {id(_array_of(x)) for x in leaves}
+        taken = {id(array_of(x)) for x in leaves}
         return nest([_back(y, axis, tensors, taken) for y, axis in zip(values, places, strict=True)])
 
     return batched
@@ -105,7 +105,7 @@ def _open(y: Any, count: int) -> Any:
     """A result without its batch: all of them along a first axis."""
     here = level.get()
     value, mapped = y, False
-    array = _array_of(y)
+    array = array_of(y)
     if isinstance(array, Batched) and array.level == here:
         value, mapped = array.value, array.mapped
     if not isinstance(value, Tensor) and find_backend_of(value) is None:
@@ -123,11 +123,7 @@ def _back(value: Any, axis: int | None, tensors: bool, taken: set[int]) -> Any:
     y = Tensor.namespace.moveaxis(value, 0, axis) if axis else value
     if isinstance(y, Tensor) and y.requires_grad and recording.get():
         return y
-    array = _array_of(y)
+    array = array_of(y)
     array = backend_of(array).own(array, shared=id(array) in taken)
     taken.add(id(array))
     return Tensor(array) if tensors else array
-
-
-def _array_of(x: Any) -> Any:
-    return x.array if isinstance(x, Tensor) else x

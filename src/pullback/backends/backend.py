@@ -6,6 +6,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, ClassVar, Protocol, TypeAlias
 
+from .declining import or_else
 from .dtypes import dtype_name
 from .host import host
 
@@ -88,9 +89,7 @@ class Backend:
         """What `implementation` gives, found anew."""
         lines = partial(function.function, self.namespace)
         kernel = self.kernels.get(function.name)
-        if kernel is None:
-            return lines
-        return _or_else(kernel, lines) if getattr(kernel, "declines", False) else kernel
+        return lines if kernel is None else or_else(kernel, lines)
 
     def dtype(self, dtype: Any, /) -> Any:
         """The library's own data type of that name; None stays None."""
@@ -162,13 +161,3 @@ class Backend:
 
     def __repr__(self) -> str:
         return f"<pullback backend {self.name} on {self.device_name(self.device)}>"
-
-
-def _or_else(kernel: Callable[..., Any], reference: Callable[..., Any]) -> Callable[..., Any]:
-    """The kernel, and the op's own lines for the calls that it declines."""
-
-    def either(*arrays: Any, **metadata: Any) -> Any:
-        result = kernel(*arrays, **metadata)
-        return reference(*arrays, **metadata) if result is NotImplemented else result
-
-    return either

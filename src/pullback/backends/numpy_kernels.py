@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from . import linalg_kernels, numba_kernels
+from .declining import declining
 from .dtypes import dtype_name
 from .host import host as np
 from .scipy_kernels import kernels_of
@@ -41,8 +42,7 @@ def kernel(name: str, declines: bool = False) -> Callable[[F], F]:
     """
 
     def enter(function: F) -> F:
-        function.declines = declines  # type: ignore[attr-defined]
-        kernels[name] = function
+        kernels[name] = declining(function) if declines else function
         return function
 
     return enter

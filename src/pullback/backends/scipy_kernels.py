@@ -9,6 +9,8 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from .declining import declining
+
 __all__ = ["kernels_of"]
 
 # The names of the ops, and of the functions.
@@ -32,13 +34,13 @@ def kernels_of(module: str, /) -> dict[str, Callable[..., Any]]:
             return None
 
     def kernel(name: str) -> Callable[[Any], Any]:
+        @declining
         def run(x: Any) -> Any:
             if x.dtype.char not in "efd" or functions() is None:
                 return NotImplemented
             y = getattr(functions(), name)(x)
             return y if y.dtype == x.dtype else y.astype(x.dtype)  # of float16 it makes float32
 
-        run.declines = True  # type: ignore[attr-defined]
         return run
 
     return {op: kernel(name) for op, name in _FUNCTIONS.items()}

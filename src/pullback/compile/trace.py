@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 from ..autodiff.tape import recording
-from ..autodiff.tensor import Tensor
+from ..autodiff.tensor import Tensor, array_of
 from ..autodiff.tree import flatten
 from ..backends import Array, Backend, Function, Namespace, backend_of, find_backend_of, register
 from ..backends.host import host
@@ -264,7 +264,7 @@ class Traced:
         inputs = [x for x in leaves if _is_input(x)]
         if recording.get() and any(isinstance(x, Tensor) and x.requires_grad for x in inputs):
             raise TypeError("a replay is not recorded: trace the gradient itself, or pass x.detach()")
-        results = self.program(*(x.array if isinstance(x, Tensor) else x for x in [*self._state, *inputs]))
+        results = self.program(*map(array_of, [*self._state, *inputs]))
         results = tuple(map(self._below.from_scalar, results))
         count = len(results) - len(self._state)
         for tensor, new in zip(self._state, results[count:], strict=True):
@@ -304,7 +304,7 @@ def trace(function: Callable[..., Any], *arguments: Any, state: Iterable[Tensor]
     gradients = [t.grad for t in held]
     recorder = _Recorder()
     token = _recorder.set(recorder)
-    below = backend_of(next(x for x in [*arrays, *map(_array_of, leaves)] if find_backend_of(x) is not None))
+    below = backend_of(next(x for x in [*arrays, *map(array_of, leaves)] if find_backend_of(x) is not None))
     kind = _traced_kind(below)
 
     def lift(x: Any) -> Any:
@@ -318,7 +318,7 @@ def trace(function: Callable[..., Any], *arguments: Any, state: Iterable[Tensor]
         lifted = [
             x if not _is_input(x) else Tensor(lift(x.array)) if isinstance(x, Tensor) else lift(x) for x in leaves
         ]
-        inputs = tuple(x.variable for x in [*(t.array for t in held), *map(_array_of, lifted)] if isinstance(x, kind))
+        inputs = tuple(x.variable for x in [*(t.array for t in held), *map(array_of, lifted)] if isinstance(x, kind))
         results, rebuild = flatten(function(*rebuild_arguments(lifted)))
         outputs = tuple(_output(y) for y in [*results, *held])
     finally:
@@ -331,12 +331,8 @@ def trace(function: Callable[..., Any], *arguments: Any, state: Iterable[Tensor]
     return Traced(program, below, held, [None if _is_input(x) else x for x in leaves], rebuild)
 
 
-def _array_of(x: Any) -> Any:
-    return x.array if isinstance(x, Tensor) else x
-
-
 def _output(y: Any) -> Variable:
-    array = _array_of(y)
+    array = array_of(y)
     if not isinstance(array, TracedArray):
         raise TypeError(f"the traced function gave {type(array).__name__}, which does not depend on its inputs")
     return array.variable

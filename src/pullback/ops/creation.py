@@ -1,5 +1,6 @@
 """The standard's creation functions. New arrays are made by the current backend."""
 
+from operator import attrgetter
 from typing import Any
 
 from ..autodiff.examples import example, normal
@@ -54,36 +55,37 @@ def _in_default_dtype(array: Array, made_of: Any) -> Array:
     return array if default is None else backend().asarray(array, dtype=default)
 
 
-def _filled(name: str, *arguments: Any, dtype: Any, device: Any, **options: Any) -> Tensor:
+def create(name: str, *arguments: Any, dtype: Any, device: Any, **options: Any) -> Tensor:
+    """A new array on the current backend, by the function of that name; `"fft.fftfreq"` too."""
     current = backend()
-    make = getattr(current.namespace, name)
+    make = attrgetter(name)(current.namespace)
     place = current.device if device is None else current.find_device(device)
     return Tensor(make(*arguments, dtype=current.dtype(dtype or "float32"), device=place, **options))
 
 
 def empty(shape: int | tuple[int, ...], *, dtype: Any = None, device: Any = None) -> Tensor:
     """An array whose values are not set."""
-    return _filled("empty", shape, dtype=dtype, device=device)
+    return create("empty", shape, dtype=dtype, device=device)
 
 
 def zeros(shape: int | tuple[int, ...], *, dtype: Any = None, device: Any = None) -> Tensor:
     """An array of zeros, float32 unless `dtype` says otherwise."""
-    return _filled("zeros", shape, dtype=dtype, device=device)
+    return create("zeros", shape, dtype=dtype, device=device)
 
 
 def ones(shape: int | tuple[int, ...], *, dtype: Any = None, device: Any = None) -> Tensor:
     """An array of ones, float32 unless `dtype` says otherwise."""
-    return _filled("ones", shape, dtype=dtype, device=device)
+    return create("ones", shape, dtype=dtype, device=device)
 
 
 def full(shape: int | tuple[int, ...], fill_value: Any, *, dtype: Any = None, device: Any = None) -> Tensor:
     """An array filled with one number, in that number's kind: float32, int64, complex64 or bool."""
-    return _filled("full", shape, fill_value, dtype=dtype or _kind_of(fill_value), device=device)
+    return create("full", shape, fill_value, dtype=dtype or _kind_of(fill_value), device=device)
 
 
 def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None) -> Tensor:
     """A matrix with ones on the diagonal `k`, zeros elsewhere."""
-    return _filled("eye", n_rows, n_cols, k=k, dtype=dtype, device=device)
+    return create("eye", n_rows, n_cols, k=k, dtype=dtype, device=device)
 
 
 def arange(
@@ -93,8 +95,8 @@ def arange(
     span = (0, start, step) if stop is None else (start, stop, step)
     kind = dtype or _kind_of(*span)
     if dtype_name(kind) not in ("float32", "float16", "bfloat16"):
-        return _filled("arange", *span, dtype=kind, device=device)
-    exact = _filled("arange", *span, dtype="float64", device=device)  # NumPy adds the rounded steps up
+        return create("arange", *span, dtype=kind, device=device)
+    exact = create("arange", *span, dtype="float64", device=device)  # NumPy adds the rounded steps up
     return Tensor(backend().namespace.astype(exact.array, backend().dtype(kind)))
 
 
@@ -103,7 +105,7 @@ def linspace(
 ) -> Tensor:
     """`num` evenly spaced numbers from start to stop."""
     kind = dtype or _kind_of(0.0, start, stop)
-    return _filled("linspace", start, stop, num, dtype=kind, device=device, endpoint=endpoint)
+    return create("linspace", start, stop, num, dtype=kind, device=device, endpoint=endpoint)
 
 
 def _kind_of(*numbers: Any) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 from ..autodiff.examples import example, normal
 from ..autodiff.op import Op, op
 from ..autodiff.tensor import Tensor
-from ..backends import Array, Namespace, backend
+from ..backends import Array, Namespace
+from .creation import create
 from .scatter import embed
 
 __all__ = [
@@ -314,7 +315,7 @@ def fftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: Any = None)
     >>> fftfreq(4, d=0.5)
     Tensor([ 0. ,  0.5, -1. , -0.5], dtype=float32)
     """
-    return _frequencies("fftfreq", n, d, dtype, device)
+    return create("fft.fftfreq", n, d=d, dtype=dtype, device=device)
 
 
 def rfftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: Any = None) -> Tensor:
@@ -323,11 +324,4 @@ def rfftfreq(n: int, /, *, d: float = 1.0, dtype: Any = None, device: Any = None
     >>> rfftfreq(4, d=0.5)
     Tensor([0. , 0.5, 1. ], dtype=float32)
     """
-    return _frequencies("rfftfreq", n, d, dtype, device)
-
-
-def _frequencies(name: str, n: int, d: float, dtype: Any, device: Any) -> Tensor:
-    current = backend()
-    place = current.device if device is None else current.find_device(device)
-    make = getattr(current.namespace.fft, name)
-    return Tensor(make(n, d=d, dtype=current.dtype(dtype or "float32"), device=place))
+    return create("fft.rfftfreq", n, d=d, dtype=dtype, device=device)

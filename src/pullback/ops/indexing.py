@@ -7,7 +7,7 @@ from typing import Any
 
 from ..autodiff.examples import boolean, example, integers, normal, values
 from ..autodiff.op import op
-from ..autodiff.tensor import Tensor
+from ..autodiff.tensor import Tensor, array_of
 from ..backends import KINDS, Array, Namespace, backend_of, dtype_name, find_backend_of
 from .manipulation import (
     broadcast_arrays,
@@ -180,7 +180,7 @@ def _read(x: Array, k: Any) -> Any:
     if isinstance(k, (list, bool)):
         place, device = _place(x)
         k = place.asarray(k, dtype="int64" if k == [] else None, device=device)
-    array = k.array if isinstance(k, Tensor) else k
+    array = array_of(k)
     owner = find_backend_of(array)
     if owner is not None:
         kind = dtype_name(array.dtype)
@@ -195,7 +195,7 @@ def _read(x: Array, k: Any) -> Any:
 
 
 def _place(x: Array) -> tuple[Any, Any]:
-    array = x.array if isinstance(x, Tensor) else x
+    array = array_of(x)
     owner = backend_of(array)
     return owner, owner.device_of(array)
 

@@ -1,14 +1,13 @@
 """The standard's searching functions."""
 
-from typing import Any, TypeAlias
+from typing import Any
 
 from ..autodiff.examples import boolean, example, integers, normal, values
 from ..autodiff.op import op
 from ..backends import Array, Namespace
+from .statistical import Axis
 
 __all__ = ["argmax", "argmin", "count_nonzero", "nonzero", "searchsorted", "where"]
-
-Axis: TypeAlias = int | tuple[int, ...] | None
 
 
 @op(

@@ -22,19 +22,19 @@ _REDUCTIONS = [
 ]
 
 
-def _keep(xp: Namespace, g: Array, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Array:
+def kept(xp: Namespace, g: Array, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Array:
     """A reduction's gradient with the reduced axes put back, of length 1."""
     if keepdims or not shape:
         return g
-    reduced = {a % len(shape) for a in _axes(shape, axis)}
+    reduced = {a % len(shape) for a in axes_of(shape, axis)}
     return xp.reshape(g, tuple(1 if i in reduced else n for i, n in enumerate(shape)))
 
 
 def _count(shape: tuple[int, ...], axis: Axis) -> int:
-    return product(shape[a] for a in _axes(shape, axis))
+    return product(shape[a] for a in axes_of(shape, axis))
 
 
-def _axes(shape: tuple[int, ...], axis: Axis) -> Iterable[int]:
+def axes_of(shape: tuple[int, ...], axis: Axis) -> Iterable[int]:
     return range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
 
 
@@ -49,7 +49,7 @@ def sum(xp: Namespace, x: Array, /, *, axis: Axis = None, dtype: Any = None, kee
 
 @sum.vjp("x")
 def _(xp: Namespace, g: Array, x_shape: tuple[int, ...], *, axis: Axis, keepdims: bool) -> Array:
-    return xp.broadcast_to(_keep(xp, g, x_shape, axis, keepdims), x_shape)
+    return xp.broadcast_to(kept(xp, g, x_shape, axis, keepdims), x_shape)
 
 
 _WITH_ZEROS = [
@@ -72,14 +72,14 @@ def _(xp: Namespace, g: Array, x: Array, *, axis: Axis, keepdims: bool) -> Array
     """
     if not len(x.shape):
         return g
-    reduced = sorted(a % len(x.shape) for a in _axes(x.shape, axis))
+    reduced = sorted(a % len(x.shape) for a in axes_of(x.shape, axis))
     last = tuple(range(-len(reduced), 0))
     rows = moveaxis(x, tuple(reduced), last)
     flat = reshape(rows, (*rows.shape[: len(rows.shape) - len(reduced)], -1 if product(rows.shape) else 0))
     before = cumulative_prod(flat, axis=-1, include_initial=True)[..., :-1]
     behind = flip(cumulative_prod(flip(flat, axis=-1), axis=-1, include_initial=True)[..., :-1], axis=-1)
     others = moveaxis(reshape(before * behind, rows.shape), last, tuple(reduced))
-    return _keep(xp, g, x.shape, axis, keepdims) * others
+    return kept(xp, g, x.shape, axis, keepdims) * others
 
 
 @op(examples=[*_REDUCTIONS, *_COMPLEX])
@@ -90,7 +90,7 @@ def mean(xp: Namespace, x: Array, /, *, axis: Axis = None, keepdims: bool = Fals
 
 @mean.vjp("x")
 def _(xp: Namespace, g: Array, x_shape: tuple[int, ...], *, axis: Axis, keepdims: bool) -> Array:
-    return xp.broadcast_to(_keep(xp, g / _count(x_shape, axis), x_shape, axis, keepdims), x_shape)
+    return xp.broadcast_to(kept(xp, g / _count(x_shape, axis), x_shape, axis, keepdims), x_shape)
 
 
 @op(examples=[*_REDUCTIONS[:-1], example(normal(4, 3), axis=0, correction=1.0), _COMPLEX[0]])
@@ -121,7 +121,7 @@ def _(xp: Namespace, g: Array, x: Array, y: Array, *, axis: Axis, correction: fl
     if is_complex(x.dtype):
         deviation = xp.conj(deviation)
     share = g / (xp.where(y == 0, xp.ones_like(y), y) * _freedom(x.shape, axis, correction))
-    return _keep(xp, share, x.shape, axis, keepdims) * deviation
+    return kept(xp, share, x.shape, axis, keepdims) * deviation
 
 
 @op(examples=_REDUCTIONS)
@@ -137,8 +137,8 @@ def min(xp: Namespace, x: Array, /, *, axis: Axis = None, keepdims: bool = False
 
 
 def _share(xp: Namespace, g: Array, x: Array, y: Array, *, axis: Axis, keepdims: bool) -> Array:
-    chosen = xp.astype(x == _keep(xp, y, x.shape, axis, keepdims), g.dtype)
-    return _keep(xp, g, x.shape, axis, keepdims) * chosen / xp.sum(chosen, axis=axis, keepdims=True)
+    chosen = xp.astype(x == kept(xp, y, x.shape, axis, keepdims), g.dtype)
+    return kept(xp, g, x.shape, axis, keepdims) * chosen / xp.sum(chosen, axis=axis, keepdims=True)
 
 
 max.vjp("x")(_share)

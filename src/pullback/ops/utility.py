@@ -1,15 +1,12 @@
 """The standard's utility functions."""
 
-from typing import TypeAlias
-
 from ..autodiff.examples import boolean, example
 from ..autodiff.op import op
 from ..backends import Array, Namespace
 from .manipulation import concat, counted_from_the_front
+from .statistical import Axis
 
 __all__ = ["all", "any", "anywhere", "diff"]
-
-Axis: TypeAlias = int | tuple[int, ...] | None
 
 
 @op(differentiable=False, examples=[example(boolean(3, 4)), example(boolean(3, 4), axis=1, keepdims=True)])

@@ -6,7 +6,7 @@ from functools import cache, partial
 from typing import Any
 
 from ...backends import Array, Backend, Function, Namespace, backend_of, find_backend_of, register
-from ..tensor import Tensor
+from ..tensor import Tensor, array_of
 from . import manipulation, ops, products, reductions, searching
 from .array import Batched, below
 from .rules import creation, one_by_one, op_rules, rules, unrelated
@@ -51,7 +51,7 @@ def lift(inputs: Sequence[Any]) -> Sequence[Any]:
 
 
 def _level_of(x: Any) -> int:
-    array = x.array if isinstance(x, Tensor) else x
+    array = array_of(x)
     return array.level if isinstance(array, Batched) else 0
 
 

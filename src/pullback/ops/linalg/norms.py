@@ -1,18 +1,17 @@
 """Norms of vectors and matrices."""
 
 from math import inf
-from typing import Any, TypeAlias
+from typing import Any
 
 from ...autodiff.examples import example, normal, values
 from ...autodiff.op import op
 from ...backends import Array, Namespace
 from ..elementwise import abs
+from ..statistical import Axis, kept
 from .decompositions import svdvals
 from .matrices import conj, quotient
 
 __all__ = ["matrix_norm", "vector_norm"]
-
-Axis: TypeAlias = int | tuple[int, ...] | None
 
 
 @op(
@@ -44,11 +43,7 @@ def vector_norm(xp: Namespace, x: Array, /, *, axis: Axis = None, keepdims: bool
 
 @vector_norm.vjp("x")
 def _(xp: Namespace, g: Array, x: Array, y: Array, *, axis: Axis, keepdims: bool, ord: float) -> Array:
-    if not keepdims:
-        every = range(len(x.shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        reduced = {a % len(x.shape) for a in every}
-        shape = tuple(1 if i in reduced else n for i, n in enumerate(x.shape))
-        g, y = xp.reshape(g, shape), xp.reshape(y, shape)
+    g, y = (kept(xp, a, x.shape, axis, keepdims) for a in (g, y))
     if ord == 2:
         return quotient(xp, g, y) * conj(xp, x)
     size = abs(x)

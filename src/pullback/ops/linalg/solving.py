@@ -4,7 +4,7 @@ from typing import Any
 
 from ...autodiff.examples import example, normal, values
 from ...autodiff.op import op
-from ...autodiff.tensor import Tensor
+from ...autodiff.tensor import array_of
 from ...backends import Array, Namespace
 from ..linear_algebra import matmul, matrix_transpose
 from .matrices import adjoint, check_square, conj
@@ -94,7 +94,7 @@ def pinv(xp: Namespace, x: Array, /, *, rtol: Any = None) -> Array:
         matrix. By default max(m, n) times the precision of the data type.
     The derivative is taken among matrices of one rank (Golub and Pereyra, 1973).
     """
-    return xp.linalg.pinv(x, rtol=_plain(rtol))
+    return xp.linalg.pinv(x, rtol=array_of(rtol))
 
 
 @pinv.vjp("x")
@@ -116,13 +116,9 @@ def matrix_rank(xp: Namespace, x: Array, /, *, rtol: Any = None) -> Array:
     rtol: those up to `rtol` times the largest count as 0; a number, or an array of one for each matrix.
         By default max(m, n) times the precision of the data type.
     """
-    s, rtol = xp.linalg.svdvals(x), _plain(rtol)
+    s, rtol = xp.linalg.svdvals(x), array_of(rtol)
     if rtol is None:
         rtol = max(x.shape[-2:]) * float(xp.finfo(s.dtype).eps)
     elif not isinstance(rtol, (int, float)):
         rtol = xp.expand_dims(rtol, axis=-1)
     return xp.sum(xp.astype(s > s[..., : min(1, s.shape[-1])] * rtol, xp.int64), axis=-1)
-
-
-def _plain(rtol: Any) -> Any:
-    return rtol.array if isinstance(rtol, Tensor) else rtol

@@ -5,7 +5,7 @@ from math import inf
 from ...autodiff.examples import example, normal, uniform, values
 from ...autodiff.op import op
 from ...backends import Array, Namespace
-from ..statistical import Axis, _axes, _keep
+from ..statistical import Axis, axes_of, kept
 
 __all__ = ["logsumexp", "xlogy"]
 
@@ -34,7 +34,7 @@ def logsumexp(xp: Namespace, x: Array, /, *, axis: Axis = None, keepdims: bool =
     >>> round(special.logsumexp(pb.tensor([1000.0, 1000.0])).item(), 2)
     1000.69
     """
-    if any(x.shape[a] == 0 for a in _axes(x.shape, axis)):
+    if any(x.shape[a] == 0 for a in axes_of(x.shape, axis)):
         return xp.sum(x, axis=axis, keepdims=keepdims) - inf
     most = xp.max(x, axis=axis, keepdims=True)
     shift = xp.where(xp.isinf(most), xp.zeros_like(most), most)
@@ -46,10 +46,10 @@ def logsumexp(xp: Namespace, x: Array, /, *, axis: Axis = None, keepdims: bool =
 
 @logsumexp.vjp("x")
 def _(xp: Namespace, g: Array, x: Array, y: Array, *, axis: Axis, keepdims: bool) -> Array:
-    y = _keep(xp, y, x.shape, axis, keepdims)
+    y = kept(xp, y, x.shape, axis, keepdims)
     infinite = xp.isinf(y)
     share = xp.exp(xp.where(infinite, -inf, x - xp.where(infinite, xp.zeros_like(y), y)))
-    return _keep(xp, g, x.shape, axis, keepdims) * share
+    return kept(xp, g, x.shape, axis, keepdims) * share
 
 
 @op(
