@@ -4,7 +4,7 @@ op: the op. inputs: its arrays, all of one backend, and numbers. metadata: the r
 inputs that its gradients are checked for. Each check raises AssertionError, saying what is not so.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from importlib.util import find_spec
 from itertools import product
 from typing import Any
@@ -19,7 +19,7 @@ from .vmap import vmap
 
 __all__ = [
     "check_derivatives", "check_each_gradient_alone", "check_gradients_stay", "check_tensors", "check_vmap",
-    "inputs_with_gradients", "place", "verify",
+    "inputs_with_gradients", "mapped", "place", "verify",
 ]  # fmt: skip
 
 
@@ -67,8 +67,7 @@ def place(inputs: Sequence[Any], owner: Backend, dtype: str = "float64") -> list
 def inputs_with_gradients(op: Any, inputs: Sequence[Any]) -> list[int]:
     """The inputs that the op has a gradient for."""
     covered = {name for rule in op.rules for name in rule.arguments} or set(op.inputs)
-    names = [op.inputs[min(i, len(op.inputs) - 1)] for i in range(len(inputs))]
-    pairs = zip(inputs, names, strict=True)
+    pairs = zip(inputs, _names(op, inputs), strict=True)
     return [i for i, (x, name) in enumerate(pairs) if name in covered and _is_array(x) and is_floating(x.dtype)]
 
 
@@ -111,9 +110,17 @@ def check_each_gradient_alone(op: Any, inputs: Sequence[Any], metadata: dict[str
 
 
 def check_vmap(
-    op: Any, samples: Sequence[Sequence[Any]], metadata: dict[str, Any], chosen: Sequence[int], tolerance: float = 1e-9
+    op: Any,
+    samples: Sequence[Sequence[Any]],
+    metadata: dict[str, Any],
+    chosen: Sequence[int],
+    tolerance: float = 1e-9,
+    shared: Collection[str] = (),
 ) -> None:
-    """Under vmap values and gradients are those of a loop, whichever of the inputs are mapped over."""
+    """Under vmap values and gradients are those of a loop, whichever of the inputs are mapped over.
+
+    shared: the names of inputs that are never mapped over.
+    """
 
     def value(*inputs: Any) -> Any:
         return op(*inputs, **metadata)
@@ -122,15 +129,26 @@ def check_vmap(
         y, pullback = vjp(_of_chosen(op, inputs, metadata, chosen), *(inputs[i] for i in chosen))
         return pullback(tree_map(Tensor.namespace.ones_like, y))
 
-    for axes in _choices(samples[0]):
+    for axes, whole in mapped(op, samples, shared):
         each = [[x if axis == 0 else samples[0][i] for i, (x, axis) in _placed(one, axes)] for one in samples]
-        whole = [_stacked([one[i] for one in each]) if axis == 0 else x for i, (x, axis) in _placed(samples[0], axes)]
         for function, name in ((value, ""), *([(slopes, "the gradient of ")] if chosen else [])):
             got = flatten(vmap(function, in_axes=axes)(*whole))[0]
             loop = [flatten(function(*one))[0] for one in each]
             for number, y in enumerate(got):
                 one_by_one = host.stack([_host(parts[number]) for parts in loop])
                 _equal(y, one_by_one, f"{name}{op.name} under vmap and in a loop, in_axes={axes},", tolerance)
+
+
+def mapped(
+    op: Any, samples: Sequence[Sequence[Any]], shared: Collection[str] = ()
+) -> Iterator[tuple[tuple[int | None, ...], list[Any]]]:
+    """Each way to map over some of the arrays and share the others: in_axes, and the inputs that go with them."""
+    first = samples[0]
+    names = _names(op, first)
+    ways = [(0, None) if _is_array(x) and n not in shared else (None,) for x, n in zip(first, names, strict=True)]
+    for axes in product(*ways):
+        if 0 in axes:
+            yield axes, [_stacked([one[i] for one in samples]) if a == 0 else first[i] for i, a in enumerate(axes)]
 
 
 def _is_array(x: Any) -> bool:
@@ -177,10 +195,8 @@ def _scaled(x: Any, factor: float) -> Any:
     return x * factor if _is_array(x) and is_floating(x.dtype) else x
 
 
-def _choices(inputs: Sequence[Any]) -> Iterator[tuple[int | None, ...]]:
-    """Each way to map over some of the arrays and share the others."""
-    ways = [(0, None) if _is_array(x) else (None,) for x in inputs]
-    return (axes for axes in product(*ways) if 0 in axes)
+def _names(op: Any, inputs: Sequence[Any]) -> list[str]:
+    return [op.inputs[min(i, len(op.inputs) - 1)] for i in range(len(inputs))]
 
 
 def _placed(inputs: Sequence[Any], axes: Sequence[int | None]) -> Any:
