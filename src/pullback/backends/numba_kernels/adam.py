@@ -1,8 +1,4 @@
-"""Kernels that numba compiles: one pass over memory where NumPy makes a dozen.
-
-The extra `cpu` installs numba. It is imported, and a kernel compiled, when the first array comes
-that is large enough to win that second back.
-"""
+"""Adam's update, compiled."""
 
 from collections.abc import Callable
 from functools import cache
@@ -10,10 +6,7 @@ from importlib.util import find_spec
 from math import sqrt
 from typing import Any
 
-__all__ = ["WORTHWHILE", "adam"]
-
-WORTHWHILE = 100_000
-"""From how many elements on compiling pays."""
+__all__ = ["adam"]
 
 
 @cache

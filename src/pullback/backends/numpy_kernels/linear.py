@@ -1,0 +1,27 @@
+"""Kernels of the affine map."""
+
+from typing import Any
+
+from ..host import host as np
+from .table import kernel
+
+
+@kernel("linear")
+def _(x: Any, weight: Any, bias: Any = None) -> Any:
+    flat = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+    y = np.matmul(flat, weight.T)
+    if bias is not None:
+        y += bias
+    return y if x.ndim == 2 else y.reshape(*x.shape[:-1], weight.shape[0])
+
+
+@kernel("linear.vjp(weight)")
+def _(g: Any, x: Any) -> Any:
+    if g.ndim != 2:
+        g, x = g.reshape(-1, g.shape[-1]), x.reshape(-1, x.shape[-1])
+    return np.matmul(g.T, x)
+
+
+@kernel("linear.vjp(bias)")
+def _(g: Any) -> Any:
+    return np.add.reduce(g, axis=tuple(range(g.ndim - 1)))

@@ -1,0 +1,66 @@
+"""Weights in PyTorch's layout, and back: the same names, with channels second."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..autodiff.tensor import Tensor, array_of
+from ..backends import Array, backend, backend_of, find_backend_of
+from ..nn.convolution import Convolution
+from ..nn.module import Module
+
+__all__ = ["from_torch_state_dict", "to_torch_state_dict"]
+
+
+def from_torch_state_dict(model: Module, state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """A state of PyTorch's as one that `model.load_state_dict` takes: names kept, layouts transposed.
+
+    model: says which of the tensors are weights of convolutions, which have channels last here.
+    state: arrays or PyTorch's tensors by dotted name, as a module there gives them, or as `load_safetensors` reads them.
+    Returns Tensors on the current backend and its device.
+
+    What mixes channels with other axes cannot be told from its shape and stays as it is: a `Linear` behind a `Flatten`
+    of images sees pixels in another order here.
+
+    >>> from pullback import nn
+    >>> model = nn.Sequential(nn.Conv2d(3, 8, 5))
+    >>> theirs = to_torch_state_dict(model)
+    >>> theirs["0.weight"].shape
+    (8, 3, 5, 5)
+    >>> model.load_state_dict(from_torch_state_dict(model, theirs))
+    """
+    moved = channels_moved(model)
+    return {name: _moved(_own(value), 1, -1) if name in moved else _own(value) for name, value in state.items()}
+
+
+def to_torch_state_dict(model: Module) -> dict[str, Tensor]:
+    """A model's state as PyTorch has it: names kept, layouts transposed.
+
+    Returns Tensors; `torch.from_dlpack` of each, or `save_safetensors` of all, takes them there.
+    """
+    moved = channels_moved(model)
+    return {name: _moved(value, -1, 1) if name in moved else value for name, value in model.state_dict().items()}
+
+
+def channels_moved(model: Module) -> set[str]:
+    """The names of a model's tensors that have channels second in PyTorch: kernels, parametrized ones too."""
+    return {
+        f"{prefix}.{name}" if prefix else name
+        for prefix, module in model.named_modules()
+        if isinstance(module, Convolution)
+        for name, value in module.state_dict().items()
+        if len(value.shape) > 2
+    }
+
+
+def _moved(value: Tensor, source: int, destination: int) -> Tensor:
+    return Tensor.namespace.moveaxis(value, source, destination)
+
+
+def _own(value: Any) -> Tensor:
+    """A Tensor on the current backend."""
+    array: Array = array_of(value)
+    owner = find_backend_of(array)
+    if owner is None:
+        raise TypeError(f"a state holds Tensors or arrays; got {type(value).__name__}")
+    here = backend()
+    return Tensor(array if owner is here else here.from_host(backend_of(array).to_host(array)))

@@ -1,0 +1,7 @@
+"""Convolutions."""
+
+from .module import Module
+
+
+class Convolution(Module):
+    """Being written."""
