@@ -1,17 +1,19 @@
 """Networks: modules that hold parameters and call ops, losses, and initializers."""
 
-from . import init
-from .activation import ELU, GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, SiLU, Softmax, Softplus, Tanh
-from .dropout import Dropout
-from .flatten import Flatten
-from .linear import Identity, Linear
-from .loss import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, HuberLoss, L1Loss, MSELoss, NLLLoss
+from . import activation, containers, dropout, flatten, init, linear, loss
+from .activation import *
+from .containers import *
+from .dropout import *
+from .flatten import *
+from .linear import *
+from .loss import *
 from .module import Module, Parameter
-from .sequential import Sequential
 from .stateless import functional_call
 
-__all__ = [
-    "ELU", "GELU", "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "Dropout", "Flatten", "HuberLoss",
-    "Identity", "L1Loss", "LeakyReLU", "Linear", "LogSoftmax", "MSELoss", "Module", "NLLLoss", "Parameter",
-    "ReLU", "Sequential", "SiLU", "Sigmoid", "Softmax", "Softplus", "Tanh", "functional_call", "init",
-]  # fmt: skip
+__all__ = ["Module", "Parameter", "functional_call", "init"]
+__all__ += activation.__all__
+__all__ += containers.__all__
+__all__ += dropout.__all__
+__all__ += flatten.__all__
+__all__ += linear.__all__
+__all__ += loss.__all__

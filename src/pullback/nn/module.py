@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from ..autodiff.tensor import Tensor
 from ..backends import backend_of, find_backend_of
+from .hooks import Hooks, RemovableHandle
 from .loading import array_like, misfit
 
 __all__ = ["Module", "Parameter", "forget_gradients", "tensors_by_name"]
@@ -62,6 +63,9 @@ class Module:
     _parameters: dict[str, Parameter | None]
     _buffers: dict[str, Tensor | None]
     _modules: dict[str, "Module"]
+    _hooks: Hooks | None = None
+    _passing: frozenset[str] = frozenset()
+    """The names of the buffers that are no part of the state."""
 
     def __init__(self) -> None:
         object.__setattr__(self, "_parameters", {})
@@ -74,8 +78,71 @@ class Module:
         raise TypeError(f"{type(self).__name__} has no forward; define one")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        """The same as `forward`."""
-        return self.forward(*inputs, **options)
+        """What `forward` gives, the hooks having had their turns."""
+        if self._hooks is None:
+            return self.forward(*inputs, **options)
+        return self._hooks.call(self, inputs, options)
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Have `hook(module, inputs)` called before every forward; what it gives, if not None, are the inputs.
+
+        with_kwargs: the hook is called with the keyword arguments too, and gives None or both.
+        """
+
+        def before(module: Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+            changed = hook(module, inputs, options) if with_kwargs else hook(module, inputs)
+            if changed is None:
+                return inputs, options
+            if with_kwargs:
+                return changed
+            return (changed if isinstance(changed, tuple) else (changed,)), options
+
+        hooks = self._own_hooks()
+        return hooks.add(hooks.before, before, prepend)
+
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Have `hook(module, inputs, output)` called after every forward; what it gives, if not None, is the output.
+
+        with_kwargs: the hook is called as `hook(module, inputs, options, output)`.
+
+        >>> import pullback as pb
+        >>> from pullback import nn
+        >>> layer, seen = nn.Linear(2, 3), []
+        >>> with layer.register_forward_hook(lambda module, inputs, output: seen.append(output.shape)):
+        ...     _ = layer(pb.ones((5, 2)))
+        >>> seen
+        [(5, 3)]
+        """
+
+        def after(module: Module, inputs: tuple[Any, ...], options: dict[str, Any], output: Any) -> Any:
+            return hook(module, inputs, options, output) if with_kwargs else hook(module, inputs, output)
+
+        hooks = self._own_hooks()
+        return hooks.add(hooks.after, after, prepend)
+
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Have `hook(module, output_gradients)` called when they arrive; what it gives, if not None, goes on."""
+        hooks = self._own_hooks()
+        return hooks.add(hooks.before_backward, hook, prepend)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Have `hook(module, input_gradients, output_gradients)` called once a backward has passed the module.
+
+        The gradients are tuples of Tensors, for the positional inputs and the outputs that are Tensors; of an
+        input that needs none they are None. What the hook gives, if not None, goes on as the inputs' gradients.
+        """
+        hooks = self._own_hooks()
+        return hooks.add(hooks.after_backward, hook, prepend)
+
+    def _own_hooks(self) -> Hooks:
+        if self._hooks is None:
+            object.__setattr__(self, "_hooks", Hooks())
+        assert self._hooks is not None
+        return self._hooks
 
     def __setattr__(self, name: str, value: Any) -> None:
         if "_parameters" not in self.__dict__:
@@ -115,9 +182,10 @@ class Module:
         for kind in _KINDS:
             self.__dict__[kind].pop(name, None)
 
-    def register_buffer(self, name: str, value: Tensor | None) -> None:
+    def register_buffer(self, name: str, value: Tensor | None, persistent: bool = True) -> None:
         """Keep a Tensor that is part of the state but not learnt, such as a running mean.
 
+        persistent: False leaves it out of the state: it can be made anew.
         Raises TypeError for what is neither a Tensor nor None.
         """
         if value is not None and not isinstance(value, Tensor):
@@ -125,6 +193,7 @@ class Module:
                 f"the buffer {name!r} is a Tensor or None; got {type(value).__name__}. Make one with pb.asarray(...)"
             )
         self._keep("_buffers", name, value)
+        object.__setattr__(self, "_passing", self._passing - {name} if persistent else self._passing | {name})
 
     def register_parameter(self, name: str, value: Parameter | None) -> None:
         """Keep a parameter by name; None says that there is none."""
@@ -241,7 +310,7 @@ class Module:
         The Tensors share their memory with the model's, and an optimizer's step may write there: what must
         be kept while training goes on is a `copy.deepcopy` of them, or a file.
         """
-        return {name: value.detach() for name, value in tensors_by_name(self).items()}
+        return {name: value.detach() for name, value in tensors_by_name(self, state_only=True).items()}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
         """Copy values into the parameters and buffers of the same names, keeping their dtype and place.
@@ -252,7 +321,7 @@ class Module:
         Raises ValueError listing every name that is missing, unknown, of another shape, or of a kind of
         dtype that would lose something, as a complex one would; nothing is changed then.
         """
-        own = tensors_by_name(self)
+        own = tensors_by_name(self, state_only=True)
         given = {id(value) for name, value in own.items() if name in state}
         misfits = {name: misfit(state[name], value.array) for name, value in own.items() if name in state}
         complaints = [
@@ -285,18 +354,24 @@ class Module:
 _KINDS: dict[str, type] = {"_parameters": Parameter, "_buffers": Tensor, "_modules": Module}
 
 
-def tensors_by_name(module: Module) -> dict[str, Tensor]:
-    """A module's parameters, then its buffers, by every dotted name that leads to them."""
-    return dict([*_tensors_below(module, "_parameters", "", ()), *_tensors_below(module, "_buffers", "", ())])
+def tensors_by_name(module: Module, *, state_only: bool = False) -> dict[str, Tensor]:
+    """A module's parameters, then its buffers, by every dotted name that leads to them.
+
+    state_only: leave out the buffers that are no part of the state.
+    """
+    parameters = _tensors_below(module, "_parameters", "", (), state_only)
+    return dict([*parameters, *_tensors_below(module, "_buffers", "", (), state_only)])
 
 
-def _tensors_below(module: Module, kind: str, prefix: str, above: tuple[int, ...]) -> Iterator[tuple[str, Tensor]]:
+def _tensors_below(
+    module: Module, kind: str, prefix: str, above: tuple[int, ...], state_only: bool
+) -> Iterator[tuple[str, Tensor]]:
     if id(module) not in above:
         for name, value in module.__dict__[kind].items():
-            if value is not None:
+            if value is not None and not (state_only and name in module._passing):
                 yield prefix + name, value
         for name, child in module.named_children():
-            yield from _tensors_below(child, kind, f"{prefix}{name}.", (*above, id(module)))
+            yield from _tensors_below(child, kind, f"{prefix}{name}.", (*above, id(module)), state_only)
 
 
 def forget_gradients(parameters: Iterable[Tensor], set_to_none: bool = True) -> None:

@@ -1,0 +1,80 @@
+"""Lists and dicts of modules and parameters."""
+
+import copy
+
+import pytest
+
+import pullback as pb
+from pullback import nn
+
+
+@pytest.mark.parametrize("kind", [nn.ModuleList, lambda modules: nn.Sequential(*modules)])
+def test_rows_change_as_lists_do(kind):
+    modules = [nn.Linear(2, 2) for _ in range(4)]
+    row, plain = kind(modules), list(modules)
+    more = nn.Tanh(), nn.ReLU(), nn.ELU()
+    for change in (
+        lambda r: r.append(more[0]),
+        lambda r: r.insert(1, more[1]),
+        lambda r: r.insert(-1, more[2]),
+        lambda r: r.__setitem__(-2, more[0]),
+        lambda r: r.__delitem__(0),
+        lambda r: r.pop(),
+        lambda r: r.extend([more[1]]),
+        lambda r: r.__delitem__(slice(1, 3)),
+    ):
+        change(row)
+        change(plain)
+        assert list(row) == plain
+        assert [name for name, _ in row.named_children()] == [str(i) for i in range(len(plain))]
+    assert list(row[1:]) == plain[1:]
+    assert type(row[1:]) is type(row)
+    with pytest.raises(IndexError, match="no module 9"):
+        row[9]
+
+
+def test_lists_are_added():
+    a, b = nn.Tanh(), nn.ReLU()
+    both = nn.ModuleList([a]) + nn.ModuleList([b])
+    assert list(both) == [a, b]
+    both += [a]
+    assert list(both) == [a, b, a]
+    assert isinstance(both, nn.ModuleList)
+
+
+def test_modules_by_name():
+    modules = nn.ModuleDict({"a": nn.Linear(1, 2)})
+    modules["b"] = nn.Linear(2, 3)
+    modules.update([("c", nn.Tanh())])
+    assert list(modules) == list(modules.keys()) == ["a", "b", "c"]
+    assert "b" in modules
+    assert list(modules.state_dict()) == ["a.weight", "a.bias", "b.weight", "b.bias"]
+    taken = modules.pop("a")
+    assert isinstance(taken, nn.Linear)
+    with pytest.raises(KeyError, match="no module 'a'; there are b, c"):
+        modules["a"]
+    modules.clear()
+    assert len(modules) == 0
+    assert not hasattr(modules, "b")
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_parameters_in_lists_and_dicts_are_learnt(copied):
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.row = nn.ParameterList([pb.ones(2), nn.Parameter(pb.zeros(3))])
+            self.named = nn.ParameterDict({"scale": pb.ones(())})
+
+        def forward(self):
+            return self.row[0].sum() * self.named["scale"] + self.row[1].sum()
+
+    model = copy.deepcopy(Model()) if copied else Model()
+    assert list(model.state_dict()) == ["row.0", "row.1", "named.scale"]
+    model().backward()
+    assert [p.grad.tolist() for p in model.parameters()] == [[1, 1], [1, 1, 1], 2]
+    model.row[1] = pb.full((1,), 5.0)
+    del model.named["scale"]
+    assert [p.tolist() for p in model.parameters()] == [[1, 1], [5]]
+    with pytest.raises(KeyError, match="no parameter 'scale'"):
+        model.named["scale"]
