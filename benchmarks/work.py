@@ -21,6 +21,10 @@ class Task(NamedTuple):
     theirs: Callable[[Any], Work]
     calls: int
     """How many calls one measurement takes together."""
+    compiled: Callable[[Any], Work] | None = None
+    """PyTorch's side under torch.compile, where that is a peer too."""
+    memory: float | None = None
+    """The ratio of peak memory to that of PyTorch that it must not pass."""
 
 
 def training_step(model: Any, optimizer: Any, criterion: Any, x: Any, y: Any) -> Work:

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "pullback"
 FLOORS = (
-    "backends", "autodiff", "ops", "compile", "nn", "optim", "data", "train", "distributed", "interop", "cli",
+    "backends", "autodiff", "ops", "compile", "nn", "optim", "data", "train", "distributed", "interop", "models", "cli",
 )  # fmt: skip
 """Each folder imports only those before it."""
 

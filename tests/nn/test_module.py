@@ -169,7 +169,7 @@ def test_values_of_another_kind_are_refused_before_anything_is_changed(bias, mes
 
 def test_what_is_shared_is_saved_and_loaded_under_each_of_its_names():
     model, twin = Block(), Block()
-    assert list(model.state_dict()) == ["scale", "inner.weight", "inner.bias", "mean"]
+    assert list(model.state_dict()) == ["scale", "mean", "inner.weight", "inner.bias"]
     assert [name for name, _ in model.named_parameters()] == ["scale", "inner.bias"]
     nn.init.normal_(model.scale)
     twin.load_state_dict(model.state_dict())

@@ -202,9 +202,13 @@ def as_the_rule_sees_them(
     y = op(*inputs, **example.metadata)
     values = dict(zip(op.inputs, full, strict=True)) | {"y": y}
     values |= {f"{name}_shape": x.shape for name, x in zip(op.inputs, full, strict=True) if hasattr(x, "shape")}
-    g = np.asarray(np.random.default_rng(7).standard_normal(y.shape), dtype=y.dtype)
-    if y.dtype.kind == "c":
-        g = g + np.asarray(np.random.default_rng(8).standard_normal(y.shape) * 1j, dtype=y.dtype)
+    real, imaginary = np.random.default_rng(7), np.random.default_rng(8)
+
+    def drawn(a: Any) -> Any:
+        g = np.asarray(real.standard_normal(a.shape), dtype=a.dtype)
+        return g + np.asarray(imaginary.standard_normal(a.shape) * 1j, dtype=a.dtype) if a.dtype.kind == "c" else g
+
+    g = tree_map(drawn, y)
     return [g, *(values[name] for name in rule.saves)], {name: metadata[name] for name in rule.metadata}
 
 

@@ -9,8 +9,10 @@ import pullback as pb
 from pullback import optim
 from pullback.optim import lr_scheduler
 from pullback.optim.lr_scheduler import (
+    ChainedScheduler,
     ConstantLR,
     CosineAnnealingLR,
+    CosineAnnealingWarmRestarts,
     ExponentialLR,
     LambdaLR,
     LinearLR,
@@ -158,6 +160,16 @@ def test_a_plateaus_count_is_saved(optimizer):
         ("LinearLR", {"end_factor": 1.5}, r"end_factor in \[0, 1\]"),
         ("ConstantLR", {"factor": 0.0}, r"factor in \(0, 1\]; got 0.0"),
         ("LambdaLR", {"lr_lambda": [abs]}, "one lr_lambda for each of the 2 groups; got 1"),
+        ("MultiplicativeLR", {"lr_lambda": [abs] * 3}, "one lr_lambda for each of the 2 groups; got 3"),
+        ("CosineAnnealingWarmRestarts", {"T_0": 0}, "T_0 to be a whole number of at least 1; got 0"),
+        ("CosineAnnealingWarmRestarts", {"T_0": 2, "T_mult": 1.5}, "T_mult to be a whole number of at least 1"),
+        ("CyclicLR", {"base_lr": 0.1, "max_lr": [1.0]}, "one max_lr for each of the 2 groups; got 1"),
+        ("CyclicLR", {"base_lr": 0.1, "max_lr": 1.0, "mode": "square"}, "mode 'triangular', 'triangular2' or"),
+        ("CyclicLR", {"base_lr": 0.1, "max_lr": 1.0, "step_size_up": 0}, "half cycles of at least 1 update; got 0"),
+        ("CyclicLR", {"base_lr": 0.1, "max_lr": 1.0, "scale_mode": "epochs"}, "scale_mode 'cycle' or 'iterations'"),
+        ("SWALR", {"swa_lr": [0.1]}, "one swa_lr for each of the 2 groups; got 1"),
+        ("SWALR", {"swa_lr": 0.1, "anneal_strategy": "exp"}, "anneal_strategy 'cos' or 'linear'; got 'exp'"),
+        ("SWALR", {"swa_lr": 0.1, "anneal_epochs": -1}, "anneal_epochs to be a whole number of at least 0; got -1"),
         ("OneCycleLR", {"max_lr": 1.0}, "total_steps, or epochs and steps_per_epoch"),
         ("OneCycleLR", {"max_lr": 1.0, "total_steps": 5, "pct_start": 2}, "pct_start from 0 to 1; got 2"),
         ("OneCycleLR", {"max_lr": 1.0, "total_steps": 5, "anneal_strategy": "exp"}, "'cos' or 'linear'"),
@@ -178,7 +190,27 @@ def test_there_must_be_momentum_to_cycle():
         OneCycleLR(optimizer, 0.1, total_steps=5)
 
 
-def test_sequences_refuse_what_they_cannot_follow(optimizer):
+def test_a_chain_within_a_sequence_starts_at_its_start(optimizer):
+    chain = ChainedScheduler([ConstantLR(optimizer, 0.5, 2), ExponentialLR(optimizer, 0.9)])
+    found = rates(SequentialLR(optimizer, [LinearLR(optimizer, 0.1, total_iters=2), chain], [2]), 6)
+    np.testing.assert_allclose(found, [0.1, 0.55, 0.5, 0.45, 0.81, 0.729], rtol=1e-12)
+
+
+def test_a_wave_goes_on_from_the_epoch_that_it_is_made_with(optimizer):
+    first = CosineAnnealingWarmRestarts(optimizer, 3, 2)
+    expected = rates(first, 25)[12:]
+    for group, lr in zip(optimizer.param_groups, [1.0, 0.2], strict=True):
+        group["lr"] = lr
+    assert rates(CosineAnnealingWarmRestarts(optimizer, 3, 2, last_epoch=11), 13) == expected
+    with pytest.raises(ValueError, match="an epoch is at least 0; got -2"):
+        first.step(-2)
+
+
+def test_chains_and_sequences_refuse_what_they_cannot_follow(optimizer):
+    with pytest.raises(ValueError, match="ChainedScheduler expects at least one schedule"):
+        ChainedScheduler([])
+    with pytest.raises(ValueError, match="ChainedScheduler expects schedules of its own optimizer that need no metric"):
+        ChainedScheduler([StepLR(optimizer, 2), ReduceLROnPlateau(optimizer)])
     step, other = StepLR(optimizer, 2), StepLR(optim.SGD([pb.tensor([1.0], requires_grad=True)]), 2)
     with pytest.raises(ValueError, match="one milestone fewer than schedules; got 2 and 1"):
         SequentialLR(optimizer, [step], [1, 2])

@@ -1,191 +1,153 @@
-"""Every schedule against PyTorch's: the rates, the momentum where it moves, and the weights that they lead to."""
+"""Every schedule against PyTorch's: the rates, the momentum where it moves, and the weights that they lead to.
+
+The entries stand in `entries_optim/schedules.py`.
+"""
 
 import json
+from random import Random
+from zlib import crc32
 
 import numpy as np
 import pytest
+from entries_optim.schedules import SCHEDULES
 
 import pullback as pb
 from pullback import optim
 
 pytestmark = pytest.mark.parity
 
-STEPS = 50
-SCHEDULES = [
-    ("StepLR", {"step_size": 7}),
-    ("StepLR", {"step_size": 1, "gamma": 0.9}),
-    ("MultiStepLR", {"milestones": [5, 20, 20, 33], "gamma": 0.5}),
-    ("MultiStepLR", {"milestones": [40, 8]}),
-    ("ExponentialLR", {"gamma": 0.93}),
-    ("CosineAnnealingLR", {"T_max": 49}),
-    ("CosineAnnealingLR", {"T_max": 12, "eta_min": 0.01}),
-    ("CosineAnnealingLR", {"T_max": 1}),
-    ("LinearLR", {}),
-    ("LinearLR", {"start_factor": 0.01, "total_iters": 20}),
-    ("LinearLR", {"start_factor": 1.0, "end_factor": 0.0, "total_iters": 30}),
-    ("ConstantLR", {}),
-    ("ConstantLR", {"factor": 0.2, "total_iters": 11}),
-    ("LambdaLR", {"lr_lambda": lambda epoch: 0.95**epoch}),
-    ("LambdaLR", {"lr_lambda": [lambda epoch: 1 / (1 + epoch), lambda epoch: float(epoch % 3)]}),
-    ("OneCycleLR", {"max_lr": 0.2, "total_steps": 51}),
-    ("OneCycleLR", {"max_lr": [0.2, 0.1], "epochs": 10, "steps_per_epoch": 6, "anneal_strategy": "linear"}),
-    ("OneCycleLR", {"max_lr": 0.1, "total_steps": 60, "three_phase": True, "pct_start": 0.4}),
-    ("OneCycleLR", {"max_lr": 0.1, "total_steps": 51, "cycle_momentum": False, "div_factor": 10.0}),
-    (
-        "OneCycleLR",
-        {"max_lr": 0.1, "total_steps": 70, "base_momentum": [0.7, 0.8], "max_momentum": 0.9, "final_div_factor": 10.0},
-    ),
-]
-PLATEAUS = [
-    {},
-    {"patience": 0, "factor": 0.5},
-    {"patience": 3, "cooldown": 4, "factor": 0.3, "min_lr": 0.01},
-    {"mode": "max", "patience": 2},
-    {"mode": "max", "patience": 1, "threshold": 0.3, "threshold_mode": "abs"},
-    {"patience": 2, "threshold": 0.5, "threshold_mode": "abs", "min_lr": [0.02, 0.001]},
-    {"patience": 1, "threshold": 0.2, "eps": 0.01},
-]
-SEQUENCES = [
-    ([("LinearLR", {"start_factor": 0.1, "total_iters": 10}), ("CosineAnnealingLR", {"T_max": 40})], [10]),
-    (
-        [
-            ("ConstantLR", {"factor": 0.1, "total_iters": 3}),
-            ("ExponentialLR", {"gamma": 0.9}),
-            ("StepLR", {"step_size": 4}),
-        ],
-        [3, 20],
-    ),
-    (
-        [
-            ("LinearLR", {}),
-            ("LambdaLR", {"lr_lambda": lambda epoch: 0.9**epoch}),
-            ("MultiStepLR", {"milestones": [2, 9]}),
-        ],
-        [6, 25],
-    ),
-]
-CHAINS = [
-    [("LinearLR", {"start_factor": 0.1, "total_iters": 8}), ("ExponentialLR", {"gamma": 0.95})],
-    [("ConstantLR", {}), ("CosineAnnealingLR", {"T_max": 30, "eta_min": 0.001}), ("StepLR", {"step_size": 11})],
-]
+STEPS = 60
+CONFIGURATIONS, SOME = range(20), range(8)
+OPTIMIZERS = ("SGD", "AdamW", "RMSprop")
 
 
 class Side:
     """Two groups of one vector each, pulled towards 1 by the optimizer of one library."""
 
-    def __init__(self, tensor, join, optimizer, dtype, **options):
-        self.join = join
-        self.weights = [tensor(np.asarray(w, dtype=dtype), requires_grad=True) for w in ([0.0, 3.0], [-1.0])]
-        options = {"lr": 0.1} | options
-        self.optimizer = optimizer([{"params": self.weights[:1]}, {"params": self.weights[1:], "lr": 0.04}], **options)
+    def __init__(self, library, tensor, number):
+        self.library, self.tensor = library, tensor
+        self.weights = [tensor(np.asarray(w), requires_grad=True) for w in ([0.0, 3.0], [-1.0])]
+        name = OPTIMIZERS[number % len(OPTIMIZERS)]
+        options = {"lr": 0.1} | ({"momentum": 0.9} if name == "SGD" else {})
+        groups = [{"params": self.weights[:1]}, {"params": self.weights[1:], "lr": 0.04}]
+        self.optimizer = getattr(library, name)(groups, **options)
+
+    def make(self, entry, options):
+        if entry.make is not None:
+            return entry.make(self.library, self.optimizer, **options)
+        return getattr(self.library.lr_scheduler, entry.name)(self.optimizer, **options)
 
     def update(self):
-        self.optimizer.zero_grad()
         for w in self.weights:
-            ((w - 1) ** 2).sum().backward()
+            w.grad = (w.detach() - 1) * 0.2
         self.optimizer.step()
 
-    def numbers(self):
-        """The rate and momentum of each group."""
+    def numbers(self, schedule):
+        """The rate and the momentum of each group, and the rates that the schedule tells."""
         groups = self.optimizer.param_groups
-        return [(g["lr"], g["betas"][0] if "betas" in g else g["momentum"]) for g in groups]
+        return [
+            *(group["lr"] for group in groups),
+            *(group["betas"][0] if "betas" in group else group["momentum"] for group in groups),
+            *schedule.get_last_lr(),
+        ]
+
+    def values(self):
+        return np.concatenate([w.detach().numpy() for w in self.weights])
 
 
 @pytest.fixture
-def sides(torch, dtype):
-    return lambda name="SGD", **options: (
-        Side(pb.tensor, pb.concat, getattr(optim, name), dtype, **options),
-        Side(torch.tensor, torch.cat, getattr(torch.optim, name), dtype, **options),
-    )
+def sides(torch):
+    return lambda number: (Side(optim, pb.tensor, number), Side(torch.optim, torch.tensor, number))
 
 
-def run(torch, sides, schedules, agree, metric=None):
-    """50 updates on both sides, each followed by a step of each schedule."""
-    numbers, weights = [], []
-    for step in range(STEPS):
-        numbers.append([[*side.numbers(), *lrs] for side, lrs in zip(sides, last_rates(schedules), strict=True)])
-        for side in sides:
+def drawn(entry, number):
+    """A configuration, the same in every run, and the metrics that are told to it."""
+    rng = np.random.default_rng([crc32(entry.name.encode()), number])
+    options = entry.draw(rng)
+    metrics = np.concatenate([np.linspace(3, 1, 10), 1 + rng.normal(size=STEPS - 10) * 0.3]).tolist()
+    metrics[30] = float("nan")
+    return options, metrics
+
+
+def run(entry, pairs, metrics, what):
+    """Updates on both sides, each followed by a step of the schedule; the rates and weights agree all along."""
+    numbers, values = ([], []), ([], [])
+    for metric in metrics:
+        for place, (side, schedule) in enumerate(pairs):
+            numbers[place].append(side.numbers(schedule))
             side.update()
-        weights.append([side.join(side.weights) for side in sides])
-        for schedule in (s for both in schedules for s in both):
-            schedule.step(*([] if metric is None else [metric[step]]))
-    compare(torch, numbers, weights, agree)
+            schedule.step(*([metric] if entry.metric else []))
+            values[place].append(side.values())
+    np.testing.assert_allclose(*numbers, rtol=1e-10, atol=1e-13, err_msg=what)
+    np.testing.assert_allclose(*values, rtol=1e-10, atol=1e-10, err_msg=what)
 
 
-def last_rates(schedules):
-    return [[tuple(schedule.get_last_lr()) for schedule in side] for side in zip(*schedules, strict=True)]
+def by_name(entry):
+    return entry.name
 
 
-def compare(torch, numbers, weights, agree):
-    """The rates and momenta of all steps to 1e-10, and the weights to what their dtype allows."""
-    np.testing.assert_allclose(*np.swapaxes(np.asarray(numbers), 0, 1), rtol=1e-10, atol=1e-15)
-    ours, theirs = zip(*weights, strict=True)
-    agree(pb.stack(ours), torch.stack(theirs), "weights")
+@pytest.mark.parametrize("entry", SCHEDULES, ids=by_name)
+def test_drawn_configurations_agree(sides, entry):
+    for number in CONFIGURATIONS:
+        options, metrics = drawn(entry, number)
+        pairs = [(side, side.make(entry, options)) for side in sides(number)]
+        run(entry, pairs, metrics, f"{entry.name}({options})")
 
 
-def make(torch, name, options, ours, theirs):
-    modules = optim.lr_scheduler, torch.optim.lr_scheduler
-    return tuple(getattr(m, name)(side.optimizer, **options) for m, side in zip(modules, (ours, theirs), strict=True))
+@pytest.mark.parametrize("entry", [entry for entry in SCHEDULES if not entry.metric], ids=by_name)
+def test_schedules_stepped_beside_another_agree(sides, entry):
+    """Each goes on from the rate that it finds, whoever set it, or does not; as PyTorch's."""
+    for number in SOME:
+        options, _ = drawn(entry, number)
+        gamma, both = Random(number).uniform(0.8, 1.0), sides(number)
+        pairs = [(side, side.make(entry, options)) for side in both]
+        others = [side.library.lr_scheduler.ExponentialLR(side.optimizer, gamma) for side in both]
+        numbers = ([], [])
+        for _ in range(20):
+            for (side, schedule), other, found in zip(pairs, others, numbers, strict=True):
+                found.append(side.numbers(schedule))
+                side.update()
+                schedule.step()
+                other.step()
+        np.testing.assert_allclose(*numbers, rtol=1e-10, atol=1e-13, err_msg=f"{entry.name}({options})")
 
 
-@pytest.mark.parametrize(("name", "options"), SCHEDULES)
-def test_schedules_agree(torch, sides, agree, name, options):
-    ours, theirs = sides(momentum=0.9)
-    run(torch, (ours, theirs), [make(torch, name, options, ours, theirs)], agree)
+@pytest.mark.parametrize("entry", SCHEDULES, ids=by_name)
+def test_going_on_from_saved_state_agrees(sides, entry):
+    for number in SOME:
+        options, metrics = drawn(entry, number)
+        ours, theirs = sides(number)
+        pairs = [(side, side.make(entry, options)) for side in (ours, theirs)]
+        run(entry, pairs, metrics[:21], f"{entry.name}({options})")
+        saved, state = json.loads(json.dumps(pairs[0][1].state_dict())), ours.optimizer.state_dict()
+        again = Side(optim, pb.tensor, number)
+        for w, value in zip(again.weights, ours.weights, strict=True):
+            w.array = value.array
+        schedule = again.make(entry, options)
+        again.optimizer.load_state_dict(state)
+        schedule.load_state_dict(saved)
+        run(entry, [(again, schedule), pairs[1]], metrics[21:], f"{entry.name}({options}), resumed")
 
 
-def test_one_cycle_moves_the_first_beta_of_adam(torch, sides, agree):
-    ours, theirs = sides("AdamW")
-    run(torch, (ours, theirs), [make(torch, "OneCycleLR", {"max_lr": 0.1, "total_steps": 51}, ours, theirs)], agree)
-    assert ours.numbers()[0][1] > 0.9
+@pytest.mark.parametrize("entry", [entry for entry in SCHEDULES if entry.resumes], ids=by_name)
+def test_going_on_from_an_epoch_agrees(sides, entry):
+    for number in SOME:
+        options, metrics = drawn(entry, number)
+        both = sides(number)
+        pairs = [(side, side.make(entry, options)) for side in both]
+        run(entry, pairs, metrics[: number + 1], f"{entry.name}({options})")
+        later = {**options, "last_epoch": number}
+        pairs = [(side, side.make(entry, later)) for side in both]
+        run(entry, pairs, metrics[21:], f"{entry.name}({later})")
 
 
-@pytest.mark.parametrize("options", PLATEAUS)
-def test_reducing_on_a_plateau_agrees(torch, sides, agree, options):
-    rng = np.random.default_rng(3)
-    metric = np.concatenate([np.linspace(3, 1, 10), 1 + rng.normal(size=STEPS - 10) * 0.3]).tolist()
-    metric[30] = float("nan")
-    ours, theirs = sides(momentum=0.9)
-    run(torch, (ours, theirs), [make(torch, "ReduceLROnPlateau", options, ours, theirs)], agree, metric)
-
-
-@pytest.mark.parametrize(("parts", "milestones"), SEQUENCES)
-def test_sequences_agree(torch, sides, agree, parts, milestones):
-    ours, theirs = sides(momentum=0.9)
-    inner = [make(torch, name, options, ours, theirs) for name, options in parts]
-    mine, other = zip(*inner, strict=True)
-    both = (
-        optim.lr_scheduler.SequentialLR(ours.optimizer, list(mine), milestones),
-        torch.optim.lr_scheduler.SequentialLR(theirs.optimizer, list(other), milestones),
-    )
-    run(torch, (ours, theirs), [both], agree)
-
-
-@pytest.mark.parametrize("parts", CHAINS)
-def test_schedules_stepped_one_after_the_other_agree(torch, sides, agree, parts):
-    ours, theirs = sides(momentum=0.9)
-    run(torch, (ours, theirs), [make(torch, name, options, ours, theirs) for name, options in parts], agree)
-
-
-@pytest.mark.parametrize("dtype", ["float64"])
-@pytest.mark.parametrize(("name", "options"), SCHEDULES)
-def test_going_on_from_saved_state_agrees(torch, sides, dtype, agree, name, options):
-    ours, theirs = sides(momentum=0.9)
-    mine, other = make(torch, name, options, ours, theirs)
-    numbers, weights = [], []
-    for step in range(STEPS):
-        if step == 21:
-            saved, state = json.loads(json.dumps(mine.state_dict())), ours.optimizer.state_dict()
-            again = Side(pb.tensor, pb.concat, optim.SGD, dtype, momentum=0.9)
-            for w, value in zip(again.weights, ours.weights, strict=True):
-                w.array[...] = value.array
-            ours = again
-            mine = getattr(optim.lr_scheduler, name)(ours.optimizer, **options)
-            ours.optimizer.load_state_dict(state)
-            mine.load_state_dict(saved)
-        for side, schedule in ((ours, mine), (theirs, other)):
-            side.update()
-            schedule.step()
-        numbers.append([ours.numbers(), theirs.numbers()])
-        weights.append([side.join(side.weights) for side in (ours, theirs)])
-    compare(torch, numbers, weights, agree)
+def test_restarts_told_their_epochs_agree(sides):
+    """As they are after each batch: `step(epoch + batch / batches)`, and back again."""
+    for T_0, T_mult in ((3, 1), (2, 2), (4, 3)):
+        options = {"T_0": T_0, "T_mult": T_mult, "eta_min": 0.01}
+        both = sides(0)
+        schedules = [side.library.lr_scheduler.CosineAnnealingWarmRestarts(side.optimizer, **options) for side in both]
+        for epoch in [*(i / 4 for i in range(60)), 2.5, None, None]:
+            for schedule in schedules:
+                schedule.step(epoch)
+            np.testing.assert_allclose(*(s.get_last_lr() for s in schedules), rtol=1e-10, err_msg=f"{options}, {epoch}")

@@ -13,13 +13,17 @@ from .streams import open_streams, silence
 
 __all__ = ["main"]
 
-_OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad")
+_MODELS = ("mlp", "lenet", "resnet", "vit")
+_OPTIMIZERS = ("adam", "adamw", "nadam", "radam", "adamax", "lamb", "lion", "sgd", "rmsprop", "adagrad")
 _SCHEDULES = ("one-cycle", "cosine", "step", "exponential", "plateau", "none")
 
 _EXAMPLES = """\
 examples:
   pullback train digits                          the handwritten digits that come with pullback
+  pullback train digits --model lenet            the same with a convolutional network
   pullback train flowers.csv --target species    a table of your own
+  pullback train mnist --data-dir ~/data --model lenet
+                                                 the images in the IDX files of ~/data/mnist
   pullback predict runs/digits-20260101-120000 new.csv
   pullback explain "x*exp(-x)" x=2              backpropagation through a formula, step by step
   pullback info                                  versions, backends, devices
@@ -58,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal of another alphabet is no reason to fail
     try:
         arguments = _parser().parse_args(_options_first(sys.argv[1:] if argv is None else argv))
+        if arguments.command == "train":
+            arguments.data = _only_data(arguments)
         if arguments.command is None:
             _parser().print_help()
             return 0
@@ -90,7 +96,7 @@ def _refuse(message: str, status: int = 2) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="pullback",
-        description="Train neural networks on digits or on a table of your own, on NumPy or on a GPU.",
+        description="Train neural networks on digits, on images or a table of your own, on NumPy or on a GPU.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -107,12 +113,33 @@ def _parser() -> argparse.ArgumentParser:
 def _add_train(commands: Any) -> None:
     parser = commands.add_parser(
         "train",
-        help="train a network on digits, a CSV table or an .npz file",
-        description="Train a network, test it on rows it has not seen, and write all of it to a folder.",
+        help="train a network on digits, a CSV table, an .npz file or a folder of images",
+        description="Train a network, test it on samples it has not seen, and write all of it to a folder.",
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("data", metavar="DATA", help="'digits', a CSV file with a header line (may be .gz), or an .npz with X and y")
+    add(
+        "data",
+        metavar="DATA",
+        nargs="?",
+        help="'digits', a CSV file with a header line (may be .gz), an .npz with X and y, or a folder of images in "
+        "IDX files (MNIST's format: train-images-idx3-ubyte and so on, may be .gz; names of the classes in "
+        "classes.txt, if it is there)",
+    )
+    add("--data", dest="named", metavar="DATA", help="the same, by name")
+    add(
+        "--data-dir",
+        metavar="DIR",
+        help="where DATA is looked for when it is no path; by default what PULLBACK_DATA_DIR says; "
+        "nothing is ever downloaded",
+    )
+    add(
+        "--model",
+        choices=_MODELS,
+        default="mlp",
+        help="a perceptron (mlp, by default), or for images of digits, IDX files or an .npz: a convolutional network "
+        "(lenet), a residual one (resnet), a vision transformer (vit)",
+    )
     add("--target", metavar="COLUMN", help="the column to predict; by default y of an .npz file")
     add("--task", choices=("classification", "regression"), help="by default told from the target")
     add(
@@ -128,13 +155,13 @@ def _add_train(commands: Any) -> None:
         "--epochs",
         type=_whole(1),
         metavar="N",
-        help="passes over the training rows; by default 20 to 100, the fewer the more rows",
+        help="passes over the training samples; by default 5 to 100, the fewer the more samples",
     )
     add(
         "--batch-size",
         type=_whole(1),
         metavar="N",
-        help="rows in one update; by default 8 to 256, the more the more rows",
+        help="samples in one update; by default 8 to 256, the more the more samples; for images at most 64",
     )
     add("--lr", type=_positive, metavar="RATE", help="highest learning rate; by default one that suits the optimizer")
     add("--optimizer", choices=_OPTIMIZERS, default="adam", help="by default adam; sgd has momentum 0.9")
@@ -148,7 +175,13 @@ def _add_train(commands: Any) -> None:
         "--hidden",
         type=_sizes,
         metavar="SIZES",
-        help="sizes of the hidden layers, as in 256,128, or none; by default 128",
+        help="sizes of the hidden layers of mlp, as in 256,128, or none; by default 128",
+    )
+    add(
+        "--depth",
+        type=_whole(1),
+        metavar="N",
+        help="layers of resnet: 8 (by default), 14, 20, ...; blocks of vit, by default 4",
     )
     add("--seed", type=_seed, default=0, metavar="N", help="decides everything random; by default 0")
     add("--restarts", type=_whole(1), default=1, metavar="K", help="train from K random starts and keep the best")
@@ -158,13 +191,18 @@ def _add_train(commands: Any) -> None:
 def _add_predict(commands: Any) -> None:
     parser = commands.add_parser(
         "predict",
-        help="apply a trained network to a new table",
-        description="Write a CSV with a prediction for each row, and for classes the probability of each.",
+        help="apply a trained network to a new table or new images",
+        description="Write a CSV with a prediction for each row or image, and for classes the probability of each.",
         allow_abbrev=False,
     )
     add = parser.add_argument
     add("folder", metavar="RUN", help="the folder that `pullback train` wrote")
-    add("data", metavar="FILE", help="a table with the columns trained on (for digits and .npz: as many, in order)")
+    add(
+        "data",
+        metavar="FILE",
+        help="a table with the columns trained on (for digits and .npz: as many, in order); for a network trained on a "
+        "folder of images an IDX file of images, or a folder, whose test images are taken",
+    )
     add("--out", metavar="FILE", help="where the CSV goes; by default to standard output")
     _add_backend(parser)
 
@@ -186,6 +224,16 @@ def _add_explain(commands: Any) -> None:
     add("--svg", metavar="FILE", help="draw the graph to an SVG file")
     add("--latex", action="store_true", help="print the chain rule as LaTeX (for amsmath) instead of the table")
     add("--mermaid", action="store_true", help="print the graph as Mermaid text instead of the table")
+
+
+def _only_data(arguments: argparse.Namespace) -> str:
+    """The DATA of `train`, which may be given with --data or without."""
+    given = [data for data in (arguments.data, arguments.named) if data]
+    if not given:
+        raise _Misspelt("the following arguments are required: DATA (see pullback train --help)")
+    if len(given) > 1:
+        raise _Misspelt(f"DATA is given twice, as {given[0]} and with --data {given[1]}; give one")
+    return str(given[0])
 
 
 def _options_first(argv: Sequence[str]) -> Sequence[str]:

@@ -13,7 +13,18 @@ from .job import Job
 __all__ = ["fit"]
 
 _SMOOTHING = 0.1
-_VALIDATION_BATCH = 1024
+_VALIDATION_BATCH = 256
+_OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
+    "adam": optim.Adam,
+    "adamw": optim.AdamW,
+    "nadam": optim.NAdam,
+    "radam": optim.RAdam,
+    "adamax": optim.Adamax,
+    "lamb": optim.LAMB,
+    "lion": optim.Lion,
+    "rmsprop": optim.RMSprop,
+    "adagrad": optim.Adagrad,
+}
 
 
 def fit(job: Job, seeds: Iterable[int], *, progress: bool) -> tuple[Restarts[Trainer], bool]:
@@ -38,8 +49,8 @@ def fit(job: Job, seeds: Iterable[int], *, progress: bool) -> tuple[Restarts[Tra
         )
 
     def train(trainer: Trainer) -> History:
-        rows = DataLoader(*job.part("train"), batch_size=job.batch_size, shuffle=True)
-        validation = DataLoader(*job.part("validate"), batch_size=_VALIDATION_BATCH)
+        rows = DataLoader(*job.parts["train"], batch_size=job.batch_size, shuffle=True)
+        validation = DataLoader(*job.parts["validate"], batch_size=_VALIDATION_BATCH)
         histories.append(trainer.fit(rows, validation, job.epochs))
         return histories[-1]
 
@@ -50,9 +61,7 @@ def fit(job: Job, seeds: Iterable[int], *, progress: bool) -> tuple[Restarts[Tra
 def _optimizer(job: Job, parameters: Iterable[Any]) -> optim.Optimizer:
     if job.optimizer == "sgd":
         return optim.SGD(parameters, lr=job.lr, momentum=0.9)
-    kinds: dict[str, Callable[..., optim.Optimizer]]
-    kinds = {"adam": optim.Adam, "adamw": optim.AdamW, "rmsprop": optim.RMSprop, "adagrad": optim.Adagrad}
-    return kinds[job.optimizer](parameters, lr=job.lr)
+    return _OPTIMIZERS[job.optimizer](parameters, lr=job.lr)
 
 
 def _schedule(job: Job, optimizer: optim.Optimizer) -> Any:

@@ -1,136 +1,107 @@
-"""What a training run is about: the rows, as numbers and in three parts, and all that can be chosen."""
+"""What a training run is about: samples in three parts, the network, and all that can be chosen."""
 
 import argparse
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
-from pathlib import Path
 
 from ..backends import Array
-from ..backends.host import host
-from ..data import load_digits, split
-from ..data.encoder import Encoder, Target
-from ..data.table import Table, TableError, read_table
-from .run_folder import Architecture
+from ..data.encoder import Encoder
+from ..ops.random import Generator, use_generator
+from .architecture import Architecture
+from .images import ImageEncoder
+from .samples import Samples, counted, read_samples
 
-__all__ = ["Job", "data_name", "prepare"]
+__all__ = ["Job", "prepare"]
 
-_FEWEST_ROWS = 10
-_PARTS = {"train": 0.7, "validate": 0.1, "test": 0.2}
-# With batches of 32, the widest layer whose products BLAS does not share out among threads: on a busy
-# machine they wait for each other far longer than they work.
-_HIDDEN = (128,)
 _UPDATES = 1600
-_RATES = {"adam": 3e-3, "adamw": 3e-3, "sgd": 0.05, "rmsprop": 1e-3, "adagrad": 1e-2}
+_UPDATES_OF_IMAGES = 4200
+_RATES = {
+    "adam": 3e-3, "adamw": 3e-3, "nadam": 3e-3, "radam": 3e-3, "adamax": 5e-3, "lamb": 1e-2, "lion": 3e-4,
+    "sgd": 0.05, "rmsprop": 1e-3, "adagrad": 1e-2,
+}  # fmt: skip
+_CALMER = {"vit": 1 / 3}
+"""The share of the rate above that suits a model."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """Encoded rows in three parts, and how to train on them.
+    """Encoded samples in three parts, and how to train on them.
 
-    inputs: (N, width) float32. targets: (N,) int64 classes or (N, 1) float32.
-    parts: the rows to "train", "validate" and "test" on.
+    parts: the samples to "train", "validate" and "test" on: inputs (N, ...) float32, and targets: (N,) int64
+        classes or (N, 1) float32.
     """
 
     name: str
-    table: Table
-    encoder: Encoder
-    inputs: Array
-    targets: Array
-    parts: dict[str, Array]
+    described: str
+    encoder: Encoder | ImageEncoder
+    parts: Mapping[str, tuple[Array, Array]]
     architecture: Architecture
+    parameters: int
     optimizer: str
     schedule: str
     lr: float
     batch_size: int
     epochs: int
 
-    def part(self, name: str) -> tuple[Array, Array]:
-        """The inputs and targets of one of the parts."""
-        return self.inputs[self.parts[name]], self.targets[self.parts[name]]
-
     @property
     def updates(self) -> int:
         """How many updates all epochs have together."""
-        return self.epochs * math.ceil(len(self.parts["train"]) / self.batch_size)
+        return self.epochs * math.ceil(self.count("train") / self.batch_size)
+
+    def count(self, part: str) -> int:
+        """How many samples a part has."""
+        return len(self.parts[part][1])
 
     def describe(self, backend: str, device: str) -> str:
         """What is about to be done, for the terminal."""
-        target, rows = self.encoder.target, {part: f"{len(rows):,}" for part, rows in self.parts.items()}
+        target, counts = self.encoder.target, {part: f"{self.count(part):,}" for part in self.parts}
         kind = "a number" if target.classes is None else f"{len(target.classes)} classes"
+        noun = "images" if isinstance(self.encoder, ImageEncoder) else "rows"
         return (
-            f"data     {self.table.source}: {len(self.table):,} rows, {_count(len(self.encoder.columns), 'column')}\n"
+            f"data     {self.described}\n"
             f"target   {target.name}, {kind} ({target.task})\n"
-            f"rows     {rows['train']} to train on, {rows['validate']} to validate, {rows['test']} to test\n"
-            f"network  {self.architecture}, {self.architecture.parameter_count:,} parameters\n"
+            f"{noun:<8} {counts['train']} to train on, {counts['validate']} to validate, {counts['test']} to test\n"
+            f"network  {self.architecture}, {self.parameters:,} parameters\n"
             f"method   {self.optimizer}, learning rate {self.lr:g}, schedule {self.schedule}, "
-            f"{_count(self.epochs, 'epoch')} in batches of {self.batch_size}, on {backend} ({device})"
+            f"{counted(self.epochs, 'epoch')} in batches of {self.batch_size}, on {backend} ({device})"
         )
 
 
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+def prepare(arguments: argparse.Namespace, name: str) -> Job:
+    """Read the data, and settle what was not chosen; `name` is the run's.
 
-
-def data_name(data: str) -> str:
-    """What a run on `digits` or on a file is called: the file's name without its endings."""
-    name = Path(data).name.removesuffix(".gz")
-    return Path(name).stem or name
-
-
-def prepare(arguments: argparse.Namespace) -> Job:
-    """Read, check, split and encode the data, and settle what was not chosen.
-
-    Classes are shared out evenly among the parts; means and medians are those of the training rows.
-    Raises TableError and ValueError for data that cannot be trained on.
+    Raises TableError and ValueError for data that cannot be trained on, or not by the model.
     """
-    table, column = _read(arguments.data, arguments.target)
-    if len(table) < _FEWEST_ROWS:
-        needed = f"at least {_FEWEST_ROWS} are needed to train, validate and test"
-        raise TableError(f"{table.source} has {_count(len(table), 'row')}; {needed}")
-    target = Target.find(table, column, arguments.task)
-    labels = None if target.classes is None else target.values(table)
-    shares = split(host.arange(len(table)), fractions=list(_PARTS.values()), seed=arguments.seed, stratify=labels)
-    parts = {part: host.sort(rows) for part, (rows,) in zip(_PARTS, shares, strict=True)}
-    encoder = Encoder.fit(table, target, rows=parts["train"], drop=arguments.drop)
-    learnt = len(parts["train"])
-    batch_size = arguments.batch_size or 2 ** round(math.log2(min(max(learnt / 40, 8), 256)))
-    hidden = _HIDDEN if arguments.hidden is None else arguments.hidden
+    samples = read_samples(arguments)
+    learnt = len(samples.parts["train"][1])
+    images = isinstance(samples.encoder, ImageEncoder)
+    batch_size = arguments.batch_size or 2 ** round(math.log2(min(max(learnt / 40, 8), 64 if images else 256)))
+    updates, fewest = (_UPDATES_OF_IMAGES, 5) if images else (_UPDATES, 20)
+    architecture = _architecture(arguments, samples)
+    with use_generator(Generator(arguments.seed)):
+        parameters = sum(p.size for p in architecture.build().parameters())
     return Job(
-        name=data_name(arguments.data),
-        table=table,
-        encoder=encoder,
-        inputs=encoder.encode(table),
-        targets=encoder.encode_target(table),
-        parts=parts,
-        architecture=Architecture(encoder.width, hidden, len(target.classes or "1")),
+        name=name,
+        described=samples.described,
+        encoder=samples.encoder,
+        parts={part: (x.reshape(-1, *architecture.shape), y) for part, (x, y) in samples.parts.items()},
+        architecture=architecture,
+        parameters=parameters,
         optimizer=arguments.optimizer,
         schedule=arguments.schedule,
-        lr=arguments.lr or _RATES[arguments.optimizer],
+        lr=arguments.lr or _RATES[arguments.optimizer] * _CALMER.get(arguments.model, 1.0),
         batch_size=batch_size,
-        epochs=arguments.epochs or min(max(round(_UPDATES * batch_size / learnt), 20), 100),
+        epochs=arguments.epochs or min(max(round(updates * batch_size / learnt), fewest), 100),
     )
 
 
-def _read(data: str, target: str | None) -> tuple[Table, str]:
-    """The table, and the column that is to be predicted."""
-    if data == "digits":
-        images, labels = load_digits().arrays
-        pixels = {f"x{i}": images[:, i] for i in range(images.shape[1])}
-        table, default = Table("digits", {**pixels, "digit": labels}, positional=True, uniform=True), "digit"
-    else:
-        table = _read_file(data)
-        default = "y" if table.positional else ""
-    if not (target or default):
-        names = ", ".join(list(table.columns)[:12]) + (", ..." if len(table.columns) > 12 else "")
-        raise ValueError(f"name the column to predict with --target; {table.source} has {names}")
-    table.column(target or default)
-    return table, target or default
-
-
-def _read_file(path: str) -> Table:
-    try:
-        return read_table(path)
-    except FileNotFoundError:
-        hint = "; did you mean digits?" if get_close_matches(path, ["digits"], cutoff=0.7) else ""
-        raise ValueError(f"there is no file {path}{hint}") from None
+def _architecture(arguments: argparse.Namespace, samples: Samples) -> Architecture:
+    if samples.shape is None and arguments.model != "mlp":
+        raise ValueError(
+            f"{arguments.model} takes images: digits, a folder of IDX files, or an .npz whose X is (N, height, width), "
+            f"all columns of it; for the columns of {arguments.data} take --model mlp"
+        )
+    shape, classes = samples.shape or (samples.encoder.width,), samples.encoder.target.classes
+    chosen = {"hidden": arguments.hidden, "depth": arguments.depth}
+    return Architecture.settle(arguments.model, shape, len(classes or "1"), **chosen)

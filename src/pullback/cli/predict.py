@@ -1,4 +1,4 @@
-"""`pullback predict`: a trained network applied to a new table."""
+"""`pullback predict`: a trained network applied to a new table or new images."""
 
 import argparse
 import csv
@@ -13,26 +13,27 @@ from ..autodiff import no_grad
 from ..backends import Array
 from ..backends.host import host
 from ..data import DataLoader
-from ..data.encoder import Target
+from ..data.encoder import Encoder, Target
 from ..data.table import read_table
 from ..nn import Module
 from ..ops.activation import softmax
 from ..train.aside import written_aside
 from .backend import chosen_backend
+from .images import ImageEncoder, read_images
 from .notes import noted
 from .run_folder import read_network
 
 __all__ = ["run"]
 
-_BATCH = 1024
+_BATCH = 256
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write a CSV with the prediction for each row of a table, to standard output or to a file."""
+    """Write a CSV with the prediction for each row of a table or each image, to standard output or to a file."""
     with chosen_backend(arguments), noted() as notes:
-        network, encoder = read_network(arguments.folder)
-        table = read_table(arguments.data)
-        outputs = _outputs(network, encoder.encode(table))
+        network, encoder, architecture = read_network(arguments.folder)
+        inputs = _inputs(arguments.data, encoder)
+        outputs = _outputs(network, inputs.reshape(-1, *architecture.shape))
     header, rows = _columns(encoder.target), _rows(encoder.target, outputs)
     if arguments.out is None:
         if isinstance(sys.stdout, io.TextIOWrapper):
@@ -42,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
         out = Path(os.path.expanduser(arguments.out))
         if out.is_dir():
             raise ValueError(f"{out} is a folder; name a file with --out")
-        if out.is_file() and out.samefile(arguments.data):
+        if out.is_file() and (out.samefile(arguments.data) or out.parent.samefile(arguments.data)):
             raise ValueError(f"{out} holds the data themselves; name another file with --out")
         if Path(os.path.realpath(arguments.folder)) in Path(os.path.realpath(out)).parents:
             raise ValueError(f"{out} lies in the run's own folder; name a file elsewhere with --out")
@@ -53,6 +54,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out is not None:
         print(f"{len(outputs):,} predictions of {encoder.target.name} written to {arguments.out}")
     return 0
+
+
+def _inputs(data: str, encoder: Encoder | ImageEncoder) -> Array:
+    """What the network takes, of a table or of the images of a file or a folder."""
+    if isinstance(encoder, ImageEncoder):
+        return encoder.encode(read_images(Path(data)))
+    return encoder.encode(read_table(data))
 
 
 def _outputs(network: Module, inputs: Array) -> Array:

@@ -6,58 +6,23 @@ import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
-from itertools import count, pairwise
+from itertools import count
+from math import prod
 from pathlib import Path
 from threading import current_thread, main_thread
 from typing import Any
 
 from .. import __version__
+from ..autodiff import no_grad
 from ..data.encoder import Encoder
 from ..interop import load_safetensors, save_safetensors
-from ..nn import Linear, Module, ReLU, Sequential
+from ..nn import Module
+from ..ops.creation import zeros
 from ..train.aside import written_aside
+from .architecture import Architecture
+from .images import ImageEncoder
 
-__all__ = ["Architecture", "check_place", "free_folder", "new_run", "read_network", "write_json", "write_network"]
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """A network of dense layers, with ReLU between them.
-
-    >>> Architecture(64, (32,), 10).build()
-    Sequential(  # 2,410 parameters
-      (0): Linear(in_features=64, out_features=32, bias=True)  # 2,080 parameters
-      (1): ReLU()
-      (2): Linear(in_features=32, out_features=10, bias=True)  # 330 parameters
-    )
-    """
-
-    inputs: int
-    hidden: tuple[int, ...]
-    outputs: int
-
-    def build(self) -> Sequential:
-        """The network with new weights, from the default generator."""
-        layers: list[Module] = []
-        for before, after in pairwise(self.sizes):
-            if layers:
-                layers.append(ReLU())
-            layers.append(Linear(before, after))
-        return Sequential(*layers)
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """The lengths of a sample from the input to the output."""
-        return (self.inputs, *self.hidden, self.outputs)
-
-    @property
-    def parameter_count(self) -> int:
-        """How many numbers the network will learn."""
-        return sum((before + 1) * after for before, after in pairwise(self.sizes))
-
-    def __str__(self) -> str:
-        return "-".join(map(str, self.sizes))
+__all__ = ["check_place", "free_folder", "new_run", "read_network", "write_json", "write_network"]
 
 
 def free_folder(name: str) -> Path:
@@ -107,19 +72,19 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def write_network(folder: Path, network: Module, architecture: Architecture, encoder: Encoder) -> None:
+def write_network(folder: Path, network: Module, architecture: Architecture, encoder: Encoder | ImageEncoder) -> None:
     """Write `weights.safetensors` and `model.json`."""
     save_safetensors(folder / "weights.safetensors", network.state_dict(), {"pullback": __version__})
     description = {
         "pullback": __version__,
-        "architecture": asdict(architecture),
+        "architecture": architecture.to_dict(),
         "encoder": encoder.to_dict(),
     }
     write_json(folder / "model.json", description)
 
 
-def read_network(folder: str | os.PathLike[str]) -> tuple[Sequential, Encoder]:
-    """The network of a run, in evaluation mode on the current backend, and the encoder of its tables.
+def read_network(folder: str | os.PathLike[str]) -> tuple[Module, Encoder | ImageEncoder, Architecture]:
+    """The network of a run, in evaluation mode on the current backend; the encoder of its data; its architecture.
 
     Raises ValueError where there is no run, or a file of it is damaged.
     """
@@ -128,13 +93,24 @@ def read_network(folder: str | os.PathLike[str]) -> tuple[Sequential, Encoder]:
         raise ValueError(f"{folder} is no run: it has no model.json; name a folder that `pullback train` wrote")
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        shape = data["architecture"]
-        architecture = Architecture(**{**shape, "hidden": tuple(shape["hidden"])})
-        encoder, network = Encoder.from_dict(data["encoder"]), architecture.build()
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        architecture = Architecture.from_dict(data["architecture"])
+        encoder = (ImageEncoder if "shape" in data["encoder"] else Encoder).from_dict(data["encoder"])
+        network = architecture.build().eval()
+        _check_fit(network, architecture, encoder)
+    except (LookupError, TypeError, AttributeError, ArithmeticError, ValueError) as error:
         raise ValueError(f"{path} is damaged ({type(error).__name__}: {error})") from None
     try:
         network.load_state_dict(load_safetensors(path.with_name("weights.safetensors")))
     except TypeError as error:
         raise ValueError(str(error)) from None
-    return network.eval(), encoder
+    return network, encoder, architecture
+
+
+def _check_fit(network: Module, architecture: Architecture, encoder: Encoder | ImageEncoder) -> None:
+    """Raises ValueError where the network does not take what the encoder gives, or gives something else."""
+    if prod(architecture.shape) != encoder.width:
+        raise ValueError(f"samples of shape {architecture.shape} are not {encoder.width} numbers")
+    with no_grad():
+        found = tuple(network(zeros((1, *architecture.shape))).shape)
+    if found != (1, len(encoder.target.classes or "1")):
+        raise ValueError(f"the network gives {found}, the target is {encoder.target.name}")

@@ -1,4 +1,4 @@
-"""`pullback train`: from a table to a tested network in a folder of its own."""
+"""`pullback train`: from a table or images to a tested network in a folder of its own."""
 
 import argparse
 import math
@@ -20,9 +20,11 @@ from ..train.metrics import confusion_matrix, r2_score
 from ..train.report import plot_confusion, plot_curves, plot_predictions
 from .backend import chosen_backend
 from .fit import fit
-from .job import Job, data_name, prepare
+from .images import ImageEncoder
+from .job import Job, prepare
 from .notes import noted
 from .run_folder import check_place, free_folder, new_run, write_json, write_network
+from .samples import data_name
 from .streams import lasting_streams
 
 __all__ = ["run"]
@@ -40,7 +42,7 @@ def _run(arguments: argparse.Namespace) -> int:
     check_place(folder)
     with chosen_backend(arguments) as (backend, device):
         with noted() as notes:
-            job = prepare(arguments)
+            job = prepare(arguments, name)
         if not arguments.quiet:
             print(job.describe(backend, device), *(f"note     {note}" for note in notes), sep="\n", flush=True)
         began = time.perf_counter()
@@ -50,7 +52,7 @@ def _run(arguments: argparse.Namespace) -> int:
         if arguments.out is None and folder.exists():
             folder = free_folder(name)
         with new_run(folder) as aside:
-            outputs = result.best.predict(job.part("test")[0]).numpy()
+            outputs = result.best.predict(job.parts["test"][0]).numpy()
             measured = _measure(job, outputs)
             setting = {"backend": backend, "device": device, "seconds": round(seconds, 3)}
             summary = _summary(job, result, {**setting, **measured, "interrupted": interrupted})
@@ -63,13 +65,14 @@ def _run(arguments: argparse.Namespace) -> int:
     else:
         print(_conclusion(job, result, measured, seconds))
         print(f"run      {folder}: {', '.join(written)}")
-        print(f"next     pullback predict {shlex.quote(str(folder))} FILE.csv")
+        file = "IMAGES" if isinstance(job.encoder, ImageEncoder) else "FILE.csv"
+        print(f"next     pullback predict {shlex.quote(str(folder))} {file}")
     return 0
 
 
 def _measure(job: Job, outputs: Array) -> dict[str, float]:
     """The results on the test rows; the loss of a regression is that of the standardised target."""
-    target, truth = job.encoder.target, job.part("test")[1]
+    target, truth = job.encoder.target, job.parts["test"][1]
     if target.classes is None:
         loss = float(mse_loss(outputs, truth))
         return {"test_r2": r2_score(outputs, truth), "test_rmse": loss**0.5 * target.std, "test_loss": loss}
@@ -90,10 +93,10 @@ def _write(folder: Path, job: Job, result: Restarts[Trainer], outputs: Array, su
         if len(history):
             pictures["curves.png"] = partial(plot_curves, history)
         if classes is not None:
-            matrix = confusion_matrix(outputs, job.part("test")[1], classes=len(classes))
+            matrix = confusion_matrix(outputs, job.parts["test"][1], classes=len(classes))
             pictures["confusion.png"] = partial(plot_confusion, matrix, classes)
         else:
-            predicted, true = (target.mean + target.std * y for y in (outputs, job.part("test")[1]))
+            predicted, true = (target.mean + target.std * y for y in (outputs, job.parts["test"][1]))
             pictures["predictions.png"] = partial(plot_predictions, predicted, true, target.name)
         written += [name for name, draw in pictures.items() if _drawn(draw, folder / name)]
     return written
@@ -126,11 +129,12 @@ def _summary(job: Job, result: Restarts[Trainer], measured: dict[str, Any]) -> d
         "task": target.task,
         "target": target.name,
         **{name: _or_null(value) for name, value in measured.items()},
-        "parameters": job.architecture.parameter_count,
+        "model": job.architecture.model,
+        "parameters": job.parameters,
         "epochs": len(history),
         "best_epoch": history.best_epoch,
         "iterations": int(history.rows[-1]["iterations"]) if history.rows else 0,
-        "rows": {part: len(rows) for part, rows in job.parts.items()},
+        "rows": {part: job.count(part) for part in job.parts},
         "network": str(job.architecture),
         "optimizer": job.optimizer,
         "schedule": job.schedule,
@@ -148,7 +152,7 @@ def _or_null(value: Any) -> Any:
 
 
 def _conclusion(job: Job, result: Restarts[Trainer], measured: dict[str, float], seconds: float) -> str:
-    history, tested = result.history, len(job.parts["test"])
+    history, tested = result.history, job.count("test")
     lines = []
     if len(result.attempts) > 1:
         for attempt in result.attempts:

@@ -11,34 +11,52 @@ from ..nn.module import Module
 __all__ = ["from_torch_state_dict", "to_torch_state_dict"]
 
 
-def from_torch_state_dict(model: Module, state: Mapping[str, Any]) -> dict[str, Tensor]:
+def from_torch_state_dict(
+    model: Module, state: Mapping[str, Any], flattened: Mapping[str, int] | None = None
+) -> dict[str, Tensor]:
     """A state of PyTorch's as one that `model.load_state_dict` takes: names kept, layouts transposed.
 
     model: says which of the tensors are weights of convolutions, which have channels last here.
     state: arrays or PyTorch's tensors by dotted name, as a module there gives them, or as `load_safetensors` reads them.
+    flattened: the weights of maps (`Linear`) behind a `Flatten` of images, by name, each with the number of channels
+        that these images had: such a map sees the channels of a pixel side by side here, and a channel's pixels there.
     Returns Tensors on the current backend and its device.
-
-    What mixes channels with other axes cannot be told from its shape and stays as it is: a `Linear` behind a `Flatten`
-    of images sees pixels in another order here.
+    Raises TypeError for what is no array, ValueError for a number of channels that does not divide a map's inputs.
 
     >>> from pullback import nn
-    >>> model = nn.Sequential(nn.Conv2d(3, 8, 5))
-    >>> theirs = to_torch_state_dict(model)
+    >>> model = nn.Sequential(nn.Conv2d(3, 8, 5), nn.Flatten(), nn.Linear(8 * 4, 10))
+    >>> theirs = to_torch_state_dict(model, flattened={"2.weight": 8})
     >>> theirs["0.weight"].shape
     (8, 3, 5, 5)
-    >>> model.load_state_dict(from_torch_state_dict(model, theirs))
+    >>> model.load_state_dict(from_torch_state_dict(model, theirs, flattened={"2.weight": 8}))
     """
-    moved = channels_moved(model)
-    return {name: _moved(_own(value), 1, -1) if name in moved else _own(value) for name, value in state.items()}
+    moved, found = channels_moved(model), {name: _own(value) for name, value in state.items()}
+    found = {name: _moved(value, 1, -1) if name in moved else value for name, value in found.items()}
+    for name, channels in (flattened or {}).items():
+        found[name] = _exchanged(name, found[name], channels, first=True)
+    return found
 
 
-def to_torch_state_dict(model: Module) -> dict[str, Tensor]:
+def to_torch_state_dict(model: Module, flattened: Mapping[str, int] | None = None) -> dict[str, Tensor]:
     """A model's state as PyTorch has it: names kept, layouts transposed.
 
+    flattened: as for `from_torch_state_dict`.
     Returns Tensors; `torch.from_dlpack` of each, or `save_safetensors` of all, takes them there.
     """
     moved = channels_moved(model)
-    return {name: _moved(value, -1, 1) if name in moved else value for name, value in model.state_dict().items()}
+    found = {name: _moved(value, -1, 1) if name in moved else value for name, value in model.state_dict().items()}
+    for name, channels in (flattened or {}).items():
+        found[name] = _exchanged(name, found[name], channels, first=False)
+    return found
+
+
+def _exchanged(name: str, weight: Tensor, channels: int, first: bool) -> Tensor:
+    """A map's weight (out, in) with channels and pixels exchanged in its inputs; first: the channels came first."""
+    xp, (outputs, inputs) = Tensor.namespace, weight.shape
+    if inputs % channels:
+        raise ValueError(f"{name} has {inputs} inputs, which are not the pixels of images with {channels} channels")
+    parted = (outputs, channels, inputs // channels) if first else (outputs, inputs // channels, channels)
+    return xp.reshape(xp.matrix_transpose(xp.reshape(weight, parted)), (outputs, inputs))  # type: ignore[no-any-return]
 
 
 def channels_moved(model: Module) -> set[str]:

@@ -1,4 +1,4 @@
-"""Linear, the affine map; and Identity, the map that does nothing."""
+"""Linear, the affine map; Bilinear, which is linear in each of two inputs; and Identity, the map that does nothing."""
 
 from math import sqrt
 from numbers import Integral
@@ -6,11 +6,12 @@ from typing import Any
 
 from ..backends import Array
 from ..ops.creation import empty
+from ..ops.einsum import einsum
 from ..ops.linear_algebra import linear
 from .init import kaiming_uniform_, uniform_
 from .module import Module, Parameter
 
-__all__ = ["Identity", "Linear"]
+__all__ = ["Bilinear", "Identity", "Linear"]
 
 
 class Linear(Module):
@@ -71,6 +72,63 @@ class Linear(Module):
     def extra_repr(self) -> str:
         """The sizes, and whether there is a bias."""
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+class Bilinear(Module):
+    """The map x1 @ weight[k] @ x2 + bias[k] of two inputs, for each output k.
+
+    in1_features, in2_features, out_features: the lengths of the last axes of both inputs, and of the output.
+    bias: False leaves the bias out.
+    device, dtype: where and as what the parameters are made; by default on the current backend, float32.
+
+    weight, (out_features, in1_features, in2_features), and bias, (out_features,), start uniform in
+    [-1 / sqrt(in1_features), 1 / sqrt(in1_features)), as PyTorch's do.
+    Raises ValueError for a size below 1, and for inputs of other shapes.
+
+    >>> import pullback as pb
+    >>> Bilinear(3, 4, 2)(pb.ones((5, 3)), pb.ones((5, 4))).shape
+    (5, 2)
+    """
+
+    weight: Parameter
+    bias: Parameter | None
+
+    def __init__(
+        self, in1_features: int, in2_features: int, out_features: int, bias: bool = True, device: Any = None,
+        dtype: Any = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        if min(in1_features, in2_features, out_features) < 1:
+            raise ValueError(f"sizes are 1 or more; got Bilinear({in1_features}, {in2_features}, {out_features})")
+        self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
+        self.weight = Parameter(empty((out_features, in1_features, in2_features), dtype=dtype, device=device))
+        self.register_parameter("bias", Parameter(empty(out_features, dtype=dtype, device=device)) if bias else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the parameters anew, from the default generator."""
+        bound = 1 / sqrt(self.in1_features)
+        uniform_(self.weight, -bound, bound)
+        if self.bias is not None:
+            uniform_(self.bias, -bound, bound)
+
+    def forward(self, x1: Array, x2: Array) -> Array:
+        """x1: (..., in1_features). x2: (..., in2_features), the other axes alike. Returns (..., out_features)."""
+        sizes = (self.in1_features, self.in2_features)
+        if (*x1.shape[-1:], *x2.shape[-1:]) != sizes or x1.shape[:-1] != x2.shape[:-1]:
+            raise ValueError(
+                f"Bilinear({self.extra_repr()}) takes (..., {sizes[0]}) and (..., {sizes[1]}); "
+                f"got shapes {tuple(x1.shape)} and {tuple(x2.shape)}"
+            )
+        y = einsum("...i,kij,...j->...k", x1, self.weight, x2)
+        return y if self.bias is None else y + self.bias
+
+    def extra_repr(self) -> str:
+        """The sizes, and whether there is a bias."""
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, out_features={self.out_features}, "
+            f"bias={self.bias is not None}"
+        )
 
 
 class Identity(Module):

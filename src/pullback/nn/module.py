@@ -355,23 +355,23 @@ _KINDS: dict[str, type] = {"_parameters": Parameter, "_buffers": Tensor, "_modul
 
 
 def tensors_by_name(module: Module, *, state_only: bool = False) -> dict[str, Tensor]:
-    """A module's parameters, then its buffers, by every dotted name that leads to them.
+    """The parameters and buffers of a module and all below it, by every dotted name that leads to them.
 
     state_only: leave out the buffers that are no part of the state.
     """
-    parameters = _tensors_below(module, "_parameters", "", (), state_only)
-    return dict([*parameters, *_tensors_below(module, "_buffers", "", (), state_only)])
+    return dict(_tensors_below(module, "", (), state_only))
 
 
 def _tensors_below(
-    module: Module, kind: str, prefix: str, above: tuple[int, ...], state_only: bool
+    module: Module, prefix: str, above: tuple[int, ...], state_only: bool
 ) -> Iterator[tuple[str, Tensor]]:
     if id(module) not in above:
-        for name, value in module.__dict__[kind].items():
-            if value is not None and not (state_only and name in module._passing):
-                yield prefix + name, value
+        for kind in ("_parameters", "_buffers"):
+            for name, value in module.__dict__[kind].items():
+                if value is not None and not (state_only and name in module._passing):
+                    yield prefix + name, value
         for name, child in module.named_children():
-            yield from _tensors_below(child, kind, f"{prefix}{name}.", (*above, id(module)), state_only)
+            yield from _tensors_below(child, f"{prefix}{name}.", (*above, id(module)), state_only)
 
 
 def forget_gradients(parameters: Iterable[Tensor], set_to_none: bool = True) -> None:

@@ -8,12 +8,13 @@ of how many were drawn before, so a run can be resumed, and split among processe
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from math import pi, prod
+from math import ceil, frexp, ldexp, pi, prod
 from typing import Any
 
 from ..autodiff.checkpoint import repeatable
-from ..autodiff.examples import example
+from ..autodiff.examples import boolean, example
 from ..autodiff.examples import normal as _normal_values
+from ..autodiff.examples import values as _integer_values
 from ..autodiff.op import Op, op
 from ..autodiff.tensor import Tensor
 from ..backends import Array, Namespace, dtype_name
@@ -21,8 +22,8 @@ from ..backends.host import host
 from .creation import empty
 
 __all__ = [
-    "Generator", "default_generator", "dropout", "manual_seed", "normal", "permutation", "random_bits", "random_normal",
-    "random_uniform", "uniform", "use_generator",
+    "Generator", "alpha_dropout", "default_generator", "drop_path", "dropout", "manual_seed", "normal", "permutation",
+    "random_bits", "random_normal", "random_uniform", "uniform", "use_generator",
 ]  # fmt: skip
 
 _WORD = 1 << 64
@@ -223,25 +224,138 @@ def permutation(n: int, *, generator: Generator | None = None) -> Array:
     return host.argsort(bits, kind="stable")
 
 
-def dropout(x: Array, /, *, p: float = 0.5, training: bool = True, generator: Generator | None = None) -> Array:
+def dropout(
+    x: Array,
+    /,
+    *,
+    p: float = 0.5,
+    training: bool = True,
+    axes: Sequence[int] | None = None,
+    generator: Generator | None = None,
+) -> Array:
     """x with a share `p` of its elements set to 0 and the others scaled by 1 / (1 - p) (Srivastava et al., 2014).
 
+    axes: the axes along which it is drawn anew; what differs along other axes only is dropped together. None for all:
+        each element by itself. (0, -1) drops whole channels, (0,) whole samples.
     Returns x itself when not training.
     Raises ValueError when p lies outside [0, 1].
+
+    >>> import pullback as pb
+    >>> dropout(pb.ones((2, 3)), p=0.5, axes=(0,), generator=pb.Generator(1)).tolist()
+    [[0.0, 0.0, 0.0], [2.0, 2.0, 2.0]]
     """
-    if not 0 <= p <= 1:
-        raise ValueError(f"dropout drops a share p between 0 and 1; got {p!r}")
+    _check_share(p)
     if not training or p == 0:
         return x
     if p == 1:
         return x * 0.0
+    return _masked(x, _draw_mask(x, p, axes, generator), scale=1 / (1 - p))
+
+
+def alpha_dropout(
+    x: Array,
+    /,
+    *,
+    p: float = 0.5,
+    training: bool = True,
+    axes: Sequence[int] | None = None,
+    generator: Generator | None = None,
+) -> Array:
+    """Dropout that keeps mean and variance of what SELU gives (Klambauer et al., 2017).
+
+    A share `p` of the elements is set to the value that SELU saturates at; then all are scaled and shifted. Other
+    arguments, and what is returned and raised, as for `dropout`.
+    """
+    _check_share(p)
+    if not training or p == 0:
+        return x
+    if p == 1:
+        return x * 0.0
+    scale = ((1 - p) * (1 + p * _SATURATION**2)) ** -0.5
+    shift = -scale * p * _SATURATION
+    kept = _draw_mask(x, p, axes, generator)
+    return _masked(x, kept, scale=scale, shift=shift, other=scale * _SATURATION + shift)
+
+
+def drop_path(
+    x: Array,
+    /,
+    *,
+    drop_prob: float = 0.0,
+    training: bool = True,
+    scale_by_keep: bool = True,
+    generator: Generator | None = None,
+) -> Array:
+    """x with whole samples set to 0: a residual branch that is skipped at random (Huang et al., 2016).
+
+    x: (N, ...). drop_prob: the share of the samples. scale_by_keep: the others grow by 1 / (1 - drop_prob).
+    Returns x itself when not training.
+    Raises ValueError when drop_prob lies outside [0, 1].
+    """
+    if scale_by_keep or drop_prob in (0, 1) or not training:
+        return dropout(x, p=drop_prob, training=training, axes=(0,), generator=generator)
+    _check_share(drop_prob)
+    return _masked(x, _draw_mask(x, drop_prob, (0,), generator))
+
+
+_SATURATION = -1.7580993408473766
+"""What SELU gives for very negative values: minus its scale times its alpha."""
+
+
+def _check_share(p: float) -> None:
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout drops a share p between 0 and 1; got {p!r}")
+
+
+def _draw_mask(x: Array, p: float, axes: Sequence[int] | None, generator: Generator | None) -> Array:
+    """False with the probability p, in a shape that broadcasts to that of x: of length 1 along all but `axes`."""
     generator = generator or default_generator()
+    ndim = len(x.shape)
+    drawn = range(ndim) if axes is None else {axis % ndim for axis in axes}
+    shape = tuple(n if axis in drawn else 1 for axis, n in enumerate(x.shape))
     like = x.detach() if isinstance(x, Tensor) else x
-    shape = tuple(x.shape)
-    drawn = random_uniform(like, seed=generator.seed, offset=generator.advance(prod(shape)), shape=shape)
-    return x * (_mask(drawn, p=p) / (1 - p))
+    words = prod(shape)
+    bits = random_bits(like, seed=generator.seed, offset=generator.advance(words), size=words)
+    digits = _DIGITS.get(dtype_name(x.dtype), 24)
+    return _mask(bits, shape=shape, least=_least(p, digits), digits=digits)
 
 
-@op(differentiable=False, examples=[example(_normal_values(3, 4), p=0.3)])
-def _mask(xp: Namespace, drawn: Array, /, *, p: float) -> Array:
-    return xp.astype(drawn >= p, drawn.dtype)
+def _least(p: float, digits: int) -> int:
+    """The least number n for which n / 2**digits is not below p, where p has as many digits itself."""
+    mantissa, exponent = frexp(p)
+    return ceil(ldexp(round(mantissa * 2.0**digits), exponent))
+
+
+_BITS = _integer_values([-(2**62), 12345, 2**61, -1, 2**63 - 1, 2**62, 0, 2**40])
+
+
+@op(
+    differentiable=False,
+    examples=[
+        example(_BITS, shape=(4, 1, 2), least=_least(0.3, 24), digits=24),
+        example(_BITS, shape=(8,), least=_least(0.25, 53), digits=53),
+        example(_BITS, shape=(8,), least=1 << 24, digits=24),
+    ],
+)
+def _mask(xp: Namespace, bits: Array, /, *, shape: tuple[int, ...], least: int, digits: int) -> Array:
+    """Whether the first so many of each word's bits, as a number, are `least` or more."""
+    return xp.reshape(_shift(xp, bits, 64 - digits) >= least, shape)
+
+
+@op(
+    examples=[
+        example(_normal_values(3, 4), boolean(3, 4), scale=2.0),
+        example(_normal_values(2, 3, 4), boolean(2, 1, 4), scale=0.5, shift=0.3, other=-1.0),
+    ]
+)
+def _masked(
+    xp: Namespace, x: Array, mask: Array, /, *, scale: float = 1.0, shift: float = 0.0, other: float = 0.0
+) -> Array:
+    """x * scale + shift where the mask is true, `other` elsewhere. Only the mask is kept for the gradient."""
+    kept = x * scale if scale != 1 else x
+    return xp.where(mask, kept + shift if shift else kept, xp.full((), other, dtype=x.dtype, device=x.device))
+
+
+@_masked.vjp("x")
+def _(xp: Namespace, g: Array, mask: Array, *, scale: float) -> Array:
+    return _masked(g, mask, scale=scale)

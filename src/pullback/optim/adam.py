@@ -9,7 +9,7 @@ from ..autodiff.op import op
 from ..backends import Array, Namespace
 from .optimizer import Hyper, Optimizer
 
-__all__ = ["Adam", "AdamW", "adam"]
+__all__ = ["Adam", "AdamW", "adam", "decay_numbers"]
 
 _HYPER: dict[str, Any] = {"beta1": 0.9, "beta2": 0.99, "step_size": 0.1, "eps": 1e-8}
 
@@ -59,7 +59,8 @@ def adam(
 class Adam(Optimizer):
     """Adam (Kingma and Ba, 2015), with PyTorch's arguments and defaults.
 
-    weight_decay is added to the gradient. amsgrad never lets a step grow again (Reddi, Kale and Kumar, 2018).
+    weight_decay is added to the gradient, times the parameter; with decoupled_weight_decay the parameter itself
+    shrinks instead, as in AdamW. amsgrad never lets a step grow again (Reddi, Kale and Kumar, 2018).
     """
 
     rule = adam
@@ -72,8 +73,22 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         amsgrad: bool = False,
+        *,
+        decoupled_weight_decay: bool = False,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        fused: bool | None = None,
     ) -> None:
-        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad)
+        super().__init__(
+            params,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            amsgrad=amsgrad,
+            maximize=maximize,
+            decoupled_weight_decay=decoupled_weight_decay,
+        )
 
     def state_names(self, group: Mapping[str, Any]) -> dict[str, float]:
         """The two running means, and with amsgrad the largest second one."""
@@ -88,7 +103,7 @@ class Adam(Optimizer):
             "beta2": beta2,
             "step_size": group["lr"] * root / (1 - beta1**step),
             "eps": group["eps"] * root,
-            "decay": group["weight_decay"],
+            **decay_numbers(group),
         }
 
 
@@ -103,9 +118,16 @@ class AdamW(Adam):
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
         amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        fused: bool | None = None,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad)
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, decoupled_weight_decay=True, maximize=maximize)
 
-    def hyper(self, group: Mapping[str, Any], step: int) -> Hyper:
-        """As Adam's, with the decay taken from the parameter."""
-        return {**super().hyper(group, step), "decay": 0.0, "shrink": 1 - group["lr"] * group["weight_decay"]}
+
+def decay_numbers(group: Mapping[str, Any]) -> Hyper:
+    """What weight decay is to a rule: `decay`, or with `decoupled_weight_decay` in the group, `shrink`."""
+    if group["decoupled_weight_decay"]:
+        return {"decay": 0.0, "shrink": 1 - group["lr"] * group["weight_decay"]}
+    return {"decay": group["weight_decay"], "shrink": 1.0}

@@ -13,7 +13,7 @@ from ..ops.elementwise import abs, clip, minimum, pow, sqrt
 from ..ops.manipulation import stack
 from ..ops.statistical import max, sum
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_"]
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "like", "together"]
 
 
 def clip_grad_norm_(
@@ -43,7 +43,7 @@ def clip_grad_norm_(
     if not found:
         return zeros(())
     with no_grad(), host.errstate(over="ignore", invalid="ignore"):  # what is not finite is the caller's to judge
-        total: Tensor = _together([_power(g, norm_type) for _, g in found], norm_type)
+        total: Tensor = together([_power(g, norm_type) for _, g in found], norm_type)
         if error_if_nonfinite and not isfinite(total.item()):
             raise RuntimeError(
                 f"the gradients' norm of order {norm_type} is {total.item()}, so they cannot be clipped; "
@@ -51,7 +51,7 @@ def clip_grad_norm_(
             )
         factor = minimum(max_norm / (total + 1e-6), 1.0)
         for p, g in found:
-            p.grad = g * _like(factor, g)
+            p.grad = g * like(factor, g)
     return total
 
 
@@ -82,15 +82,15 @@ def _power(g: Tensor, p: float) -> Array:
     return sum(g * g) if p == 2 else sum(pow(abs(g), p))
 
 
-def _together(powers: list[Tensor], p: float) -> Array:
+def together(powers: list[Tensor], p: float) -> Array:
     """The p-norm of all gradients, where the first one lives."""
-    every = stack([_like(power, powers[0]) for power in powers])
+    every = stack([like(power, powers[0]) for power in powers])
     if p == inf:
         return max(every)
     return sqrt(sum(every)) if p == 2 else pow(sum(every), 1 / p)
 
 
-def _like(x: Tensor, other: Tensor) -> Tensor:
+def like(x: Tensor, other: Tensor) -> Tensor:
     """One number in the dtype and the place of another Tensor; itself where that is so already."""
     owner, there = backend_of(x.array), backend_of(other.array)
     if owner is not there or owner.device_of(x.array) != there.device_of(other.array):

@@ -46,10 +46,12 @@ class FlatGroup:
         """Whether the parameters are still where they were put; somebody may have given them other arrays."""
         return all(p.array is view for p, view in zip(self.parameters, self._views, strict=True))
 
-    def update(self, rule: Op[..., Any], hyper: dict[str, Any]) -> None:
+    def update(self, rule: Op[..., Any], hyper: dict[str, Any], maximize: bool = False) -> None:
         """One step of the rule over everything, in place. Every parameter must have a gradient."""
         for p, view in zip(self.parameters, self._gradients, strict=True):
             view[...] = p.grad.array  # type: ignore[union-attr]
+        if maximize:
+            self._buffers[1][...] = -self._buffers[1]
         in_place = self.owner.kernels.get(f"{rule.name}.in_place")
         if in_place is not None:
             in_place(*self._buffers, **hyper)

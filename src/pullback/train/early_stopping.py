@@ -18,7 +18,8 @@ def improvement(monitor: str, mode: Mode = "auto") -> Literal["min", "max"]:
     ('max', 'min')
     """
     if mode == "auto":
-        return "max" if monitor.removeprefix("val_") in _GREATER_IS_BETTER else "min"
+        words = set(monitor.split("_"))
+        return "max" if words & _GREATER_IS_BETTER and "loss" not in words else "min"
     if mode not in ("min", "max"):
         raise ValueError(f"mode is 'auto', 'min' or 'max'; got {mode!r}")
     return mode

@@ -22,7 +22,7 @@ from ..optim.divergence import Diverged, LossWatch
 from ..optim.optimizer import Optimizer
 from .early_stopping import EarlyStopping
 from .history import History, Row
-from .metrics import Metric
+from .metrics import Metric, by_name
 from .progress import Progress
 from .snapshot import Snapshot
 
@@ -35,7 +35,7 @@ class Trainer:
     model: called with all arrays of a batch but the last.
     loss: called with what the model gives and the last array, the target; gives the mean loss of the batch.
     optimizer: of the model's parameters.
-    metrics: what else to measure, see `train.metrics`.
+    metrics: what else to measure: objects of `train.metrics`, or their names, such as "accuracy" or "f1_macro".
     schedule: a learning-rate schedule. Its `step()` is called after every epoch, or after every update with
         `schedule_every="iteration"`; one whose `step` wants a value is given the monitored one.
     clip_norm: the greatest norm of all gradients together; None leaves them as they are.
@@ -62,7 +62,7 @@ class Trainer:
         loss: Callable[[Any, Any], Tensor],
         optimizer: Optimizer,
         *,
-        metrics: Sequence[Metric] = (),
+        metrics: Sequence[Metric | str] = (),
         schedule: Any = None,
         schedule_every: Literal["epoch", "iteration"] = "epoch",
         clip_norm: float | None = None,
@@ -75,15 +75,15 @@ class Trainer:
             raise ValueError(f"schedule_every is 'epoch' or 'iteration'; got {schedule_every!r}")
         if clip_norm is not None and not clip_norm > 0:
             raise ValueError(f"clip_norm is a positive number or None; got {clip_norm!r}")
-        metrics = tuple(metrics)
-        names = [_metric_name(metric) for metric in metrics]
+        measures: tuple[Metric, ...] = tuple(by_name(m) if isinstance(m, str) else m for m in metrics)
+        names = [_metric_name(metric) for metric in measures]
         twice = next((name for name in ["loss", *names] if ["loss", *names].count(name) > 1), None)
         if twice is not None:
             raise ValueError(f"two measures are named {twice!r}; give one of the metrics another `name`")
         self.model = model
         self.loss = loss
         self.optimizer = optimizer
-        self.metrics = metrics
+        self.metrics = measures
         self.schedule = schedule
         self.schedule_takes_value = schedule is not None and _takes_value(schedule.step)
         self.schedule_every = schedule_every

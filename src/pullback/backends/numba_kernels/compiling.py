@@ -6,12 +6,17 @@ to win that second back. Compiled functions let go of the interpreter's lock, so
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from importlib.util import find_spec
-from typing import Any
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import Any, TypeVar
 
-__all__ = ["WORTHWHILE", "compiled", "in_parts", "is_worthwhile"]
+from . import vector_math
+
+__all__ = ["WORTHWHILE", "compiled", "in_parts", "inlined", "is_worthwhile"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 WORTHWHILE = 50_000
 """From how many elements on compiling pays."""
@@ -34,23 +39,63 @@ def compiled(function: Callable[..., None]) -> Callable[..., None]:
     sums may be taken in another order and products fused, which lets loops run in vector registers.
     """
 
-    @cache
-    def machine_code() -> Any:
-        from numba import njit
-
-        return njit(error_model="numpy", nogil=True, fastmath={"reassoc", "contract", "nsz", "arcp"})(function)
+    made: list[Any] = []
 
     def run(*arguments: Any) -> None:
-        machine_code()(*arguments)
+        if not made:
+            with _one_at_a_time:
+                if not made:
+                    made.append(_machine_code(function))
+        made[0](*arguments)
 
     return run
 
 
+def inlined(function: F) -> F:
+    """Let functions that are given to `compiled` call this one, whose lines are put in the place of the call."""
+    _inlined.append(function)
+    return function
+
+
+_inlined: list[Callable[..., Any]] = []
+_one_at_a_time = Lock()  # threads that call a function for the first time together compile it once
+
+
+def _machine_code(function: Callable[..., None]) -> Any:
+    from numba import njit
+    from numba.extending import register_jitable
+
+    vector_math.register()
+    while _inlined:
+        register_jitable(**_OPTIONS, forceinline=True)(_inlined.pop())
+    return njit(**_OPTIONS, nogil=True)(function)
+
+
+_OPTIONS = {"error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
+
+
 @cache
-def _workers() -> tuple[ThreadPoolExecutor | None, int]:
-    """The threads beside the caller's own, and how many there are with it."""
+def _workers() -> list[SimpleQueue[Any]]:
+    """The tasks of each thread beside the caller's own."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return (ThreadPoolExecutor(count - 1, "pullback") if count > 1 else None), count
+    queues: list[SimpleQueue[Any]] = [SimpleQueue() for _ in range(count - 1)]
+    for tasks in queues:
+        Thread(target=_work, args=(tasks,), name="pullback", daemon=True).start()
+    return queues
+
+
+def _work(tasks: SimpleQueue[Any]) -> None:
+    while True:
+        _do(*tasks.get())  # no name here holds the arrays of a task that is done
+
+
+def _do(done: SimpleQueue[Any], function: Callable[..., None], *arguments: Any) -> None:
+    try:
+        function(*arguments)
+    except BaseException as error:
+        done.put(error)
+    else:
+        done.put(None)
 
 
 if hasattr(os, "register_at_fork"):
@@ -58,13 +103,23 @@ if hasattr(os, "register_at_fork"):
 
 
 def in_parts(function: Callable[..., None], length: int, *arguments: Any) -> None:
-    """Call `function(start, stop, *arguments)` for parts that make up range(length), one in each thread."""
-    pool, count = _workers()
-    if pool is None or length < count:
+    """Call `function(start, stop, *arguments)` for parts that make up range(length), one in each thread.
+
+    Returns when all are done; what one of them raises is raised here. To hand the work out takes some 15 µs.
+    """
+    workers = _workers()
+    count = len(workers) + 1
+    if not workers or length < count:
         function(0, length, *arguments)
         return
     ends = [length * i // count for i in range(count + 1)]
-    others = [pool.submit(function, start, stop, *arguments) for start, stop in zip(ends[1:], ends[2:], strict=False)]
-    function(0, ends[1], *arguments)
-    for other in others:
-        other.result()
+    done: SimpleQueue[BaseException | None] = SimpleQueue()
+    for tasks, start, stop in zip(workers, ends[1:-1], ends[2:], strict=True):
+        tasks.put((done, function, start, stop, *arguments))
+    try:
+        function(0, ends[1], *arguments)
+    finally:
+        errors = [done.get() for _ in workers]
+    for error in errors:
+        if error is not None:
+            raise error

@@ -5,10 +5,27 @@ What stands for an array of no axes may be one of NumPy's scalars here, in both 
 
 from .. import linalg_kernels
 from ..scipy_kernels import kernels_of
-from . import activation, indexing, linear, loss, optimizer, random, standard
+from . import (
+    activation,
+    attention,
+    convolution,
+    ctc,
+    indexing,
+    linear,
+    loss,
+    normalization,
+    optimizer,
+    pooling,
+    random,
+    recurrent,
+    standard,
+)
 from .optimizer import BLOCK
 from .table import kernels
 
-__all__ = ["BLOCK", "activation", "indexing", "kernels", "linear", "loss", "optimizer", "random", "standard"]
+__all__ = [
+    "BLOCK", "activation", "attention", "convolution", "ctc", "indexing", "kernels", "linear", "loss", "normalization",
+    "optimizer", "pooling", "random", "recurrent", "standard",
+]  # fmt: skip
 
 kernels |= kernels_of("scipy.special") | linalg_kernels.kernels

@@ -3,6 +3,9 @@
 from typing import Any
 
 from ..host import host as np
+from ..numba_kernels import softmax as compiled
+from ..numba_kernels.compiling import in_parts
+from .activation import are_worthwhile
 from .table import kernel
 
 
@@ -18,9 +21,14 @@ def _(
 ) -> Any:
     if not _plain_classes(logits, target, weight, ignore_index, label_smoothing):
         return NotImplemented
-    shifted, rows = _rows(logits)
-    losses = np.log(np.add.reduce(np.exp(shifted), axis=-1))
-    losses -= shifted[rows, target.reshape(-1)]
+    if are_worthwhile(logits):
+        flat, classes = _flat(logits, target)
+        losses = np.empty(flat.shape[0], flat.dtype)
+        in_parts(compiled.cross_entropy, flat.shape[0], flat, classes, losses)
+    else:
+        shifted, rows = _rows(logits)
+        losses = np.log(np.add.reduce(np.exp(shifted), axis=-1))
+        losses -= shifted[rows, target.reshape(-1)]
     if reduction == "none":
         return losses.reshape(target.shape)
     total = np.add.reduce(losses)
@@ -40,11 +48,19 @@ def _(
 ) -> Any:
     if not _plain_classes(logits, target, weight, ignore_index, label_smoothing):
         return NotImplemented
+    if reduction == "mean":
+        g = g / g.dtype.type(target.size)
+    if are_worthwhile(logits):
+        flat, classes = _flat(logits, target)
+        each = np.ascontiguousarray(np.broadcast_to(g.reshape(-1), flat.shape[:1]))
+        d = np.empty(flat.shape, flat.dtype)
+        in_parts(compiled.cross_entropy_vjp, flat.shape[0], each, flat, classes, d)
+        return d.reshape(logits.shape)
     e, rows = _rows(logits)
     np.exp(e, out=e)
     e /= np.add.reduce(e, axis=-1, keepdims=True)
     e[rows, target.reshape(-1)] -= 1
-    e *= g / g.dtype.type(target.size) if reduction == "mean" else g.reshape(-1, 1) if reduction == "none" else g
+    e *= g.reshape(-1, 1) if reduction == "none" else g
     return e.reshape(logits.shape)
 
 
@@ -61,6 +77,11 @@ def _plain_classes(logits: Any, target: Any, weight: Any, ignore_index: int, lab
         and np.minimum.reduce(target, axis=None) >= 0
         and np.maximum.reduce(target, axis=None) < classes
     )
+
+
+def _flat(logits: Any, target: Any) -> tuple[Any, Any]:
+    """The logits as rows, and the class of each, as the compiled functions take them."""
+    return np.ascontiguousarray(logits).reshape(-1, logits.shape[-1]), np.asarray(target.reshape(-1), np.int64)
 
 
 def _rows(logits: Any) -> tuple[Any, Any]:

@@ -1,0 +1,123 @@
+"""Updates in place, compiled: one pass over a flat buffer, in all threads.
+
+The same operations in the same order as the rules', each rounded to the arrays' own precision, so that the results are
+the same to the bit: products are not fused and sums not reordered here, as `compiling.compiled` would.
+
+Each function takes the buffers of a rule, None for those that are not there, and its numbers.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from math import sqrt
+from typing import Any
+
+from .compiling import in_parts
+
+__all__ = ["adagrad", "adam", "lion", "rmsprop", "sgd"]
+
+
+@cache
+def _machine_code(function: Callable[..., None]) -> Any:
+    from numba import njit
+
+    # NumPy's way of dividing: by zero gives infinity. Checking for it would keep the loop from being vectorised.
+    return njit(error_model="numpy", nogil=True)(function)
+
+
+def _run(function: Callable[..., None], *buffers: Any, numbers: tuple[float, ...]) -> None:
+    """A function of parts of the buffers, with the numbers in their precision."""
+    run = _machine_code(function)
+    in_precision = [x if isinstance(x, bool) else buffers[0].dtype.type(x) for x in numbers]
+
+    def part(start: int, stop: int) -> None:
+        run(*(None if x is None else x[start:stop] for x in buffers), *in_precision)
+
+    in_parts(part, buffers[0].size)
+
+
+def _sgd(
+    p: Any, g: Any, b: Any, nesterov: bool, lr: Any, momentum: Any, rest: Any, decay: Any,
+) -> None:  # fmt: skip
+    for i in range(p.size):
+        slope = g[i] + decay * p[i] if decay != 0 else g[i]
+        if b is not None:
+            b[i] = momentum * b[i] + rest * slope
+            slope = slope + momentum * b[i] if nesterov else b[i]
+        p[i] = p[i] - lr * slope
+
+
+def sgd(p: Any, g: Any, b: Any, *, lr: float, momentum: float, dampening: float, nesterov: bool, decay: float) -> None:
+    """Gradient descent, with momentum where there is a buffer of it."""
+    _run(_sgd, p, g, b, numbers=(nesterov, lr, momentum, 1 - dampening, decay))
+
+
+def _adam(
+    p: Any, g: Any, m: Any, v: Any, top: Any, beta1: Any, beta2: Any,
+    rest1: Any, rest2: Any, step_size: Any, eps: Any, decay: Any, shrink: Any,
+) -> None:  # fmt: skip
+    for i in range(p.size):
+        slope = g[i] + decay * p[i] if decay != 0 else g[i]
+        m[i] = beta1 * m[i] + rest1 * slope
+        v[i] = beta2 * v[i] + rest2 * slope * slope
+        largest = v[i]
+        if top is not None:
+            largest = top[i] = max(top[i], v[i])
+        p[i] = p[i] * shrink - step_size * (m[i] / (sqrt(largest) + eps))
+
+
+def adam(
+    p: Any, g: Any, m: Any, v: Any, top: Any, *, beta1: float, beta2: float, step_size: float, eps: float,
+    decay: float, shrink: float,
+) -> None:  # fmt: skip
+    """Adam and AdamW."""
+    numbers = (beta1, beta2, 1 - beta1, 1 - beta2, step_size, eps, decay, shrink)
+    _run(_adam, p, g, m, v, top, numbers=numbers)
+
+
+def _rmsprop(
+    p: Any, g: Any, v: Any, b: Any, m: Any, lr: Any, alpha: Any,
+    rest: Any, eps: Any, momentum: Any, decay: Any,
+) -> None:  # fmt: skip
+    for i in range(p.size):
+        slope = g[i] + decay * p[i] if decay != 0 else g[i]
+        v[i] = alpha * v[i] + rest * slope * slope
+        spread = v[i]
+        if m is not None:
+            m[i] = alpha * m[i] + rest * slope
+            spread = v[i] - m[i] * m[i]
+        direction = slope / (sqrt(spread) + eps)
+        if b is not None:
+            direction = b[i] = momentum * b[i] + direction
+        p[i] = p[i] - lr * direction
+
+
+def rmsprop(
+    p: Any, g: Any, v: Any, b: Any, m: Any, *, lr: float, alpha: float, eps: float, momentum: float, decay: float
+) -> None:
+    """RMSprop."""
+    _run(_rmsprop, p, g, v, b, m, numbers=(lr, alpha, 1 - alpha, eps, momentum, decay))
+
+
+def _adagrad(p: Any, g: Any, v: Any, lr: Any, eps: Any, decay: Any) -> None:
+    for i in range(p.size):
+        slope = g[i] + decay * p[i] if decay != 0 else g[i]
+        v[i] = v[i] + slope * slope
+        p[i] = p[i] - lr * (slope / (sqrt(v[i]) + eps))
+
+
+def adagrad(p: Any, g: Any, v: Any, *, lr: float, eps: float, decay: float) -> None:
+    """Adagrad."""
+    _run(_adagrad, p, g, v, numbers=(lr, eps, decay))
+
+
+def _lion(p: Any, g: Any, m: Any, lr: Any, beta1: Any, beta2: Any, rest1: Any, rest2: Any, shrink: Any) -> None:
+    for i in range(p.size):
+        mixed = beta1 * m[i] + rest1 * g[i]
+        step = lr if mixed > 0 else -lr if mixed < 0 else lr * mixed  # of 0 and of NaN, the sign is the same
+        p[i] = p[i] * shrink - step
+        m[i] = beta2 * m[i] + rest2 * g[i]
+
+
+def lion(p: Any, g: Any, m: Any, *, lr: float, beta1: float, beta2: float, shrink: float) -> None:
+    """Lion."""
+    _run(_lion, p, g, m, numbers=(lr, beta1, beta2, 1 - beta1, 1 - beta2, shrink))

@@ -1,0 +1,83 @@
+"""The deep convolutional generative adversarial network."""
+
+from math import log2
+
+from .. import nn
+from ..backends import Array
+from ..nn.init import constant_, normal_
+from ..ops.manipulation import reshape
+
+__all__ = ["Discriminator", "Generator"]
+
+
+def _stages(image_size: int) -> int:
+    """How many times 4 is doubled to give the size."""
+    stages = log2(image_size / 4) if image_size >= 8 else 0.0
+    if stages < 1 or stages != int(stages):
+        raise ValueError(f"the images of a DCGAN have a side of 8, 16, 32, ...; got {image_size}")
+    return int(stages)
+
+
+def _started(model: nn.Module) -> None:
+    """The paper's initial weights: normal of width 0.02, around 1 in batch norms."""
+    for module in model.modules():
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+            normal_(module.weight, 0.0, 0.02)
+        elif isinstance(module, nn.BatchNorm2d):
+            normal_(module.weight, 1.0, 0.02)
+            constant_(module.bias, 0.0)
+
+
+class Generator(nn.Module):
+    """Images from noise, by transposed convolutions that double height and width (Radford, Metz and Chintala, 2016).
+
+    latent: how many numbers an image is made from. channels: of the images. width: the channels of the last stage
+        but one; each stage before it has twice as many. image_size: the height and width, 8, 16, 32 or so.
+
+    Takes (N, latent). Returns (N, image_size, image_size, channels), from -1 to 1.
+
+    >>> import pullback as pb
+    >>> Generator(latent=16, channels=1, width=8, image_size=8)(pb.zeros((2, 16))).shape
+    (2, 8, 8, 1)
+    """
+
+    def __init__(self, latent: int = 100, channels: int = 3, width: int = 64, image_size: int = 64) -> None:
+        super().__init__()
+        self.latent = latent
+        stages = _stages(image_size)
+        widths = [width * 2**i for i in reversed(range(stages))]
+        layers: list[nn.Module] = [nn.ConvTranspose2d(latent, widths[0], 4, bias=False)]
+        for before, after in zip(widths, widths[1:], strict=False):
+            layers += [nn.BatchNorm2d(before), nn.ReLU(), nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)]
+        layers += [nn.BatchNorm2d(widths[-1]), nn.ReLU(), nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1), nn.Tanh()]
+        self.main = nn.Sequential(*layers)
+        _started(self)
+
+    def forward(self, z: Array) -> Array:
+        """z: (N, latent). Returns (N, image_size, image_size, channels)."""
+        return self.main(reshape(z, (-1, 1, 1, self.latent)))
+
+
+class Discriminator(nn.Module):
+    """Tells real images from made ones, by convolutions that halve height and width; the mirror of `Generator`.
+
+    channels: of the images. width: the channels of the first stage; each stage has twice as many as that before.
+    image_size: the height and width, 8, 16, 32 or so.
+
+    Takes (N, image_size, image_size, channels). Returns (N,), logits: positive for real.
+    """
+
+    def __init__(self, channels: int = 3, width: int = 64, image_size: int = 64) -> None:
+        super().__init__()
+        stages = _stages(image_size)
+        widths = [width * 2**i for i in range(stages)]
+        layers: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
+        for before, after in zip(widths, widths[1:], strict=False):
+            layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)]
+        layers.append(nn.Conv2d(widths[-1], 1, 4))
+        self.main = nn.Sequential(*layers)
+        _started(self)
+
+    def forward(self, x: Array) -> Array:
+        """x: (N, image_size, image_size, channels). Returns (N,)."""
+        return reshape(self.main(x), (-1,))

@@ -1,0 +1,185 @@
+"""GPT: a transformer that writes on, token by token."""
+
+from collections.abc import Mapping, Sequence
+from math import sqrt
+from typing import Any
+
+from .. import nn
+from ..autodiff.tape import no_grad
+from ..autodiff.tensor import Tensor
+from ..backends import Array
+from ..nn.init import constant_, normal_
+from ..ops.attention import scaled_dot_product_attention
+from ..ops.creation import arange
+from ..ops.manipulation import concat, expand_dims, permute_dims, reshape
+from ..ops.random import Generator
+from .sampling import sample_tokens
+
+__all__ = ["GPT", "from_gpt2_state_dict"]
+
+
+class GPT(nn.Module):
+    """The decoder of GPT-2 (Radford et al., 2019), with nanoGPT's names and defaults.
+
+    vocab_size: how many tokens there are. block_size: the longest text. n_layer: blocks of n_head heads each, n_embd
+        wide together. dropout: the share that is dropped. bias: whether maps and norms have one; GPT-2's do.
+    approximate: of GELU: `"none"`, or `"tanh"` as GPT-2 has it.
+
+    The table of the tokens is also that of the output's weights. Takes tokens (N, L). Returns logits (N, L, vocab_size).
+
+    >>> import pullback as pb
+    >>> model = GPT(vocab_size=65, block_size=8, n_layer=1, n_head=2, n_embd=8)
+    >>> model(pb.zeros((2, 5), dtype="int64")).shape
+    (2, 5, 65)
+    """
+
+    def __init__(
+        self,
+        vocab_size: int = 50257,
+        block_size: int = 1024,
+        n_layer: int = 12,
+        n_head: int = 12,
+        n_embd: int = 768,
+        dropout: float = 0.0,
+        bias: bool = True,
+        approximate: str = "none",
+    ) -> None:
+        super().__init__()
+        self.block_size = block_size
+        self.transformer = nn.ModuleDict(
+            {
+                "wte": nn.Embedding(vocab_size, n_embd),
+                "wpe": nn.Embedding(block_size, n_embd),
+                "drop": nn.Dropout(dropout),
+                "h": nn.ModuleList(_Block(n_embd, n_head, dropout, bias, approximate) for _ in range(n_layer)),
+                "ln_f": nn.LayerNorm(n_embd, bias=bias),
+            }
+        )
+        self.lm_head = nn.Linear(n_embd, vocab_size, bias=False)
+        self.transformer["wte"].weight = self.lm_head.weight
+        for name, p in self.named_parameters():
+            if name.endswith("bias"):
+                constant_(p, 0.0)
+            elif p.ndim == 2:
+                # What is added to the stream by 2 n_layer maps together has the variance of one.
+                normal_(p, 0.0, 0.02 / sqrt(2 * n_layer) if name.endswith("c_proj.weight") else 0.02)
+
+    def forward(self, tokens: Array, caches: Sequence[nn.KeyValueCache] | None = None) -> Array:
+        """tokens: (N, L) integers, no more than block_size. caches: one for each block, of the tokens before these.
+
+        Raises ValueError for a text longer than block_size.
+        """
+        before = caches[0].length if caches else 0
+        length = before + tokens.shape[1]
+        if length > self.block_size:
+            raise ValueError(f"this GPT takes texts of up to {self.block_size} tokens; got {length}")
+        parts = self.transformer
+        x = parts["wte"](tokens) + parts["wpe"](arange(before, length, device=tokens.device))
+        x = parts["drop"](x)
+        for number, block in enumerate(parts["h"]):
+            x = block(x, caches[number] if caches else None)
+        return self.lm_head(parts["ln_f"](x))
+
+    def generate(
+        self,
+        tokens: Array,
+        count: int,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        generator: Generator | None = None,
+    ) -> Tensor:
+        """Texts that go on for `count` tokens more: (N, L + count), drawn one token after the other.
+
+        tokens: (N, L) integers, how the texts begin. temperature, top_k: see `sample_tokens`.
+        Keys and values of what was read are kept, so that each new token is one step; only a text that outgrows
+        block_size is read anew, from its last block_size tokens.
+        """
+        training = self.training
+        self.eval()
+        try:
+            with no_grad():
+                text = tokens if isinstance(tokens, Tensor) else Tensor(tokens)
+                caches: list[nn.KeyValueCache] = []
+                unread = text
+                for _ in range(count):
+                    if not caches or caches[0].length + unread.shape[1] > self.block_size:
+                        caches = [nn.KeyValueCache() for _ in self.transformer["h"]]
+                        unread = text[:, -self.block_size :]
+                    logits = self(unread, caches)[:, -1]
+                    unread = expand_dims(sample_tokens(logits, temperature, top_k, generator), axis=1)
+                    text = concat([text, unread.astype(text.dtype)], axis=1)
+                return text
+        finally:
+            self.train(training)
+
+
+class _Block(nn.Module):
+    """Attention, then a perceptron for each token; each takes the normalized stream and adds to it."""
+
+    def __init__(self, width: int, heads: int, dropout: float, bias: bool, approximate: str) -> None:
+        super().__init__()
+        self.ln_1 = nn.LayerNorm(width, bias=bias)
+        self.attn = _CausalSelfAttention(width, heads, dropout, bias)
+        self.ln_2 = nn.LayerNorm(width, bias=bias)
+        self.mlp = _Perceptron(width, dropout, bias, approximate)
+
+    def forward(self, x: Array, cache: nn.KeyValueCache | None) -> Array:
+        x = x + self.attn(self.ln_1(x), cache)
+        return x + self.mlp(self.ln_2(x))
+
+
+class _CausalSelfAttention(nn.Module):
+    """Every token takes from those before it and from itself."""
+
+    def __init__(self, width: int, heads: int, dropout: float, bias: bool) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"a width of {width} is not shared out evenly among {heads} heads")
+        self.heads, self.dropout = heads, dropout
+        self.c_attn = nn.Linear(width, 3 * width, bias=bias)
+        self.c_proj = nn.Linear(width, width, bias=bias)
+        self.resid_dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Array, cache: nn.KeyValueCache | None) -> Array:
+        samples, length, width = x.shape
+        together = reshape(self.c_attn(x), (samples, length, 3, self.heads, width // self.heads))
+        q, k, v = permute_dims(together, (2, 0, 3, 1, 4))
+        before = 0
+        if cache is not None:
+            before = cache.length
+            k, v = cache.update(k, v)
+        dropped = self.dropout if self.training else 0.0
+        y = scaled_dot_product_attention(q, k, v, dropout_p=dropped, is_causal=True, query_start=before)
+        return self.resid_dropout(self.c_proj(reshape(permute_dims(y, (0, 2, 1, 3)), (samples, length, width))))
+
+
+class _Perceptron(nn.Module):
+    def __init__(self, width: int, dropout: float, bias: bool, approximate: str) -> None:
+        super().__init__()
+        self.c_fc = nn.Linear(width, 4 * width, bias=bias)
+        self.gelu = nn.GELU(approximate)
+        self.c_proj = nn.Linear(4 * width, width, bias=bias)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Array) -> Array:
+        return self.dropout(self.c_proj(self.gelu(self.c_fc(x))))
+
+
+def from_gpt2_state_dict(state: Mapping[str, Any]) -> dict[str, Tensor]:
+    """GPT-2's weights as Hugging Face stores them, as a state that `GPT.load_state_dict` takes.
+
+    state: arrays or Tensors by name, as `load_safetensors` reads them, with or without `transformer.` in front. The
+        model is `GPT(approximate="tanh")`, of the sizes that the weights have.
+
+    Their maps are stored as (in, out); the masks among them are left out.
+    """
+    found: dict[str, Tensor] = {}
+    for name, value in state.items():
+        name = name.removeprefix("transformer.")
+        if name.endswith((".attn.bias", ".attn.masked_bias")) or name == "lm_head.weight":
+            continue
+        tensor = value if isinstance(value, Tensor) else Tensor(value)
+        transposed = name.split(".")[-2] in ("c_attn", "c_proj", "c_fc") and name.endswith("weight")
+        found[f"transformer.{name}"] = permute_dims(tensor, (1, 0)) if transposed else tensor
+    found["lm_head.weight"] = found["transformer.wte.weight"]
+    return found

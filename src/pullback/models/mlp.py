@@ -1,0 +1,35 @@
+"""The multilayer perceptron."""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+from .. import nn
+
+__all__ = ["MLP"]
+
+
+class MLP(nn.Sequential):
+    """Affine maps with an activation between them (Rumelhart, Hinton and Williams, 1986).
+
+    sizes: the length of a sample from the input to the output: (784, 128, 10).
+    activation: makes what stands between two maps. dropout: the share that is dropped behind each activation.
+
+    >>> MLP((64, 32, 10))
+    MLP(  # 2,410 parameters
+      (0): Linear(in_features=64, out_features=32, bias=True)  # 2,080 parameters
+      (1): ReLU()
+      (2): Linear(in_features=32, out_features=10, bias=True)  # 330 parameters
+    )
+    """
+
+    def __init__(
+        self, sizes: Sequence[int], activation: Callable[[], nn.Module] = nn.ReLU, dropout: float = 0.0
+    ) -> None:
+        if len(sizes) < 2:
+            raise ValueError(f"a perceptron has sizes for its input and its output at least; got {tuple(sizes)}")
+        layers: list[nn.Module] = []
+        for before, after in pairwise(sizes):
+            if layers:
+                layers += [activation(), nn.Dropout(dropout)] if dropout else [activation()]
+            layers.append(nn.Linear(before, after))
+        super().__init__(*layers)

@@ -1,0 +1,47 @@
+"""Drawing the next token from what a model says of it."""
+
+from typing import Any
+
+from ..autodiff.tensor import Tensor, array_of
+from ..backends import Array, backend_of
+from ..backends.host import host
+from ..ops.random import Generator, default_generator, random_uniform
+
+__all__ = ["sample_tokens"]
+
+
+def sample_tokens(
+    logits: Array, temperature: float = 1.0, top_k: int | None = None, generator: Generator | None = None
+) -> Tensor:
+    """A token for each row of logits, drawn in proportion to exp(logits / temperature).
+
+    logits: (..., vocabulary). temperature: below 1 the likely become likelier; 0 takes the likeliest.
+    top_k: draw among so many of the likeliest only. generator: by default the default one.
+    Returns integers (...) in the backend of the logits.
+    Raises ValueError for a temperature below 0 and a top_k below 1.
+
+    >>> import pullback as pb
+    >>> sample_tokens(pb.asarray([[0.0, 5.0, 1.0], [3.0, 0.0, 0.0]]), temperature=0).tolist()
+    [1, 0]
+    """
+    if temperature < 0 or (top_k is not None and top_k < 1):
+        raise ValueError(f"temperature is 0 or more and top_k 1 or more; got {temperature!r} and {top_k!r}")
+    array = array_of(logits)
+    owner = backend_of(array)
+    scores: Any = host.asarray(owner.to_host(array), dtype=host.float64)
+    if top_k is not None and top_k < scores.shape[-1]:
+        least = host.partition(scores, -top_k, axis=-1)[..., -top_k, None]
+        scores = host.where(scores < least, -host.inf, scores)
+    if temperature == 0:
+        chosen = scores.argmax(axis=-1)
+    else:
+        weights = host.exp((scores - scores.max(axis=-1, keepdims=True)) / temperature)
+        below = host.cumsum(weights, axis=-1)
+        generator = generator or default_generator()
+        rows = scores.shape[:-1]
+        offset = generator.advance(scores[..., 0].size)
+        drawn = random_uniform(host.zeros(1), seed=generator.seed, offset=offset, shape=rows)
+        # What was drawn lies under one of the steps; rounding may put it on the edge of the last.
+        chosen = host.sum(below <= host.asarray(drawn)[..., None] * below[..., -1:], axis=-1)
+        chosen = host.minimum(chosen, scores.shape[-1] - 1)
+    return Tensor(owner.from_host(host.asarray(chosen, dtype=host.int64), device=owner.device_of(array)))

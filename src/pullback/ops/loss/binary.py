@@ -1,0 +1,167 @@
+"""Losses of yes and no: one score for each answer, or for each of several labels."""
+
+from ...autodiff.examples import example, integers, normal, uniform, values
+from ...autodiff.op import op
+from ...backends import Array, Namespace
+from ..activation import sigmoid
+from ..elementwise import logaddexp
+from ..utility import anywhere
+from .reduction import Reduction, check_same_shape, check_weight, labels, reduced, share
+
+__all__ = [
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "multilabel_soft_margin_loss", "soft_margin_loss",
+]  # fmt: skip
+
+
+@op(
+    examples=[
+        example(uniform(5, 3, low=0.1, high=0.9), uniform(5, 3), uniform(3), reduction=r) for r in ("mean", "none")
+    ]
+)
+def binary_cross_entropy(
+    xp: Namespace,
+    input: Array,
+    target: Array,
+    weight: Array | None = None,
+    /,
+    *,
+    reduction: Reduction = "mean",
+) -> Array:
+    """Cross-entropy between probabilities and targets in [0, 1], reduced.
+
+    input, target: arrays of one shape. weight: rescales each loss, broadcast; or None.
+    Logarithms are held above -100, so a confident mistake costs 100 and not infinity.
+    """
+    check_same_shape("binary_cross_entropy", input, target)
+    if bool(anywhere(xp.logical_or(input < 0, input > 1))):
+        raise ValueError("binary_cross_entropy takes probabilities, in [0, 1]; for logits: ..._with_logits")
+    losses = _surprise(xp, input, target)
+    return reduced(xp, losses if weight is None else losses * weight, reduction)
+
+
+@binary_cross_entropy.vjp("input")
+def _(xp: Namespace, g: Array, input: Array, target: Array, weight: Array | None, *, reduction: Reduction) -> Array:
+    # The bound keeps a confident mistake's slope finite, and large.
+    slope = (input - target) / xp.maximum(input * (1 - input), 1e-12)
+    return share(g, input.shape, reduction) * (slope if weight is None else slope * weight)
+
+
+@binary_cross_entropy.vjp("target")
+def _(xp: Namespace, g: Array, input: Array, weight: Array | None, *, reduction: Reduction) -> Array:
+    slope = _log_above(xp, 1 - input) - _log_above(xp, input)
+    return share(g, input.shape, reduction) * (slope if weight is None else slope * weight)
+
+
+@binary_cross_entropy.vjp("weight")
+def _(xp: Namespace, g: Array, input: Array, target: Array, *, reduction: Reduction) -> Array:
+    return share(g, input.shape, reduction) * _surprise(xp, input, target)
+
+
+def _surprise(xp: Namespace, input: Array, target: Array) -> Array:
+    return -(target * _log_above(xp, input) + (1 - target) * _log_above(xp, 1 - input))
+
+
+def _log_above(xp: Namespace, p: Array) -> Array:
+    smallest = 3.720075976020836e-44  # exp(-100)
+    return xp.where(p > smallest, xp.log(xp.where(p > smallest, p, 1.0)), -100.0)
+
+
+@op(
+    examples=[
+        example(normal(5, 3), uniform(5, 3)),
+        example(normal(5, 3), uniform(5, 3), uniform(5, 3), uniform(3), reduction="none"),
+    ]
+)
+def binary_cross_entropy_with_logits(
+    xp: Namespace,
+    input: Array,
+    target: Array,
+    weight: Array | None = None,
+    pos_weight: Array | None = None,
+    /,
+    *,
+    reduction: Reduction = "mean",
+) -> Array:
+    """Cross-entropy between sigmoid(input) and targets in [0, 1], reduced; never overflows.
+
+    input, target: arrays of one shape. weight: rescales each loss; pos_weight: rescales the positive
+    part of each class; both broadcast, or None.
+    """
+    check_same_shape("binary_cross_entropy_with_logits", input, target)
+    tail = xp.log1p(xp.exp(-xp.abs(input))) + xp.maximum(-input, 0)  # log(1 + exp(-input))
+    scale = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
+    losses = (1 - target) * input + scale * tail
+    return reduced(xp, losses if weight is None else losses * weight, reduction)
+
+
+@binary_cross_entropy_with_logits.vjp("input")
+def _(
+    xp: Namespace,
+    g: Array,
+    input: Array,
+    target: Array,
+    weight: Array | None,
+    pos_weight: Array | None,
+    *,
+    reduction: Reduction,
+) -> Array:
+    scale = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
+    slope = (1 - target) - scale * (1 - sigmoid(input))
+    return share(g, input.shape, reduction) * (slope if weight is None else slope * weight)
+
+
+@binary_cross_entropy_with_logits.vjp("target")
+def _(
+    xp: Namespace,
+    g: Array,
+    input: Array,
+    weight: Array | None,
+    pos_weight: Array | None,
+    *,
+    reduction: Reduction,
+) -> Array:
+    tail = xp.log1p(xp.exp(-xp.abs(input))) + xp.maximum(-input, 0)
+    slope = -input if pos_weight is None else (pos_weight - 1) * tail - input
+    return share(g, input.shape, reduction) * (slope if weight is None else slope * weight)
+
+
+_SIGNS = values([[1, -1, 1], [-1, -1, 1]], differentiable=False)
+
+
+@op(
+    examples=[
+        *(example(normal(2, 3), _SIGNS, reduction=r) for r in ("mean", "sum", "none")),
+        example(values([0.0, -40.0, 800.0]), values([1.0, 1.0, -1.0]), reduction="sum"),
+    ]
+)
+def soft_margin_loss(xp: Namespace, input: Array, target: Array, /, *, reduction: Reduction = "mean") -> Array:
+    """log(1 + exp(-target * input)), reduced: the logistic loss of scores; never overflows.
+
+    input: scores, any shape. target: 1 or -1 for each. Returns a 0-d array, or with "none" one of that shape.
+    """
+    check_same_shape("soft_margin_loss", input, target)
+    missed = -labels(xp, target, input) * input
+    return reduced(xp, logaddexp(xp.zeros_like(missed), missed), reduction)
+
+
+@op(
+    examples=[
+        *(example(normal(4, 3), uniform(4, 3), reduction=r) for r in ("mean", "sum", "none")),
+        example(normal(4, 3), integers(4, 3, high=2), uniform(3)),
+        example(normal(3), uniform(3), uniform(3)),
+    ]
+)
+def multilabel_soft_margin_loss(
+    xp: Namespace, input: Array, target: Array, weight: Array | None = None, /, *, reduction: Reduction = "mean"
+) -> Array:
+    """Binary cross-entropy of each label's logit, averaged over the labels of a sample; reduced.
+
+    input: (..., C), logits. target: of that shape, 1 where the label holds and 0 where not.
+    weight: (C,), rescales each label's loss, or None.
+    Returns a 0-d array, or with "none" one of shape (...).
+    """
+    check_same_shape("multilabel_soft_margin_loss", input, target)
+    check_weight(input, weight)
+    target, zero = labels(xp, target, input), xp.zeros_like(input)
+    losses = target * logaddexp(zero, -input) + (1 - target) * logaddexp(zero, input)
+    return reduced(xp, xp.mean(losses if weight is None else losses * weight, axis=-1), reduction)
