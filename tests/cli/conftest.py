@@ -6,7 +6,8 @@ import pytest
 @pytest.fixture(autouse=True)
 def in_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("PULLBACK_BACKEND", raising=False)
+    for name in ("PULLBACK_BACKEND", "PULLBACK_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(autouse=True)

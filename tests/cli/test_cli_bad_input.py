@@ -66,7 +66,7 @@ CSV = ["train", "iris.csv", "--target", "species"]
     [
         (["train", "none.csv", "--target", "y"], "there is no file none.csv"),
         (["train", "digit"], "there is no file digit; did you mean digits?"),
-        (["train", "full", "--target", "y"], "full: Is a directory"),
+        (["train", "full", "--target", "y"], "full is a folder without images in IDX files (MNIST's format); expected"),
         (["train", "iris.csv"], "name the column to predict with --target; iris.csv has sepal length, sepal width,"),
         (["train", "iris.csv", "--target", "specis"], "has no column 'specis'; did you mean 'species'?"),
         (["train", "digits", "--target", "label"], "digits has no column 'label'"),
@@ -102,7 +102,7 @@ CSV = ["train", "iris.csv", "--target", "species"]
         ([*CSV, "--restarts", "0"], "--restarts: a whole number of 1 or more"),
         ([*CSV, "--seed", "-3"], "--seed: a whole number of 0 or more"),
         ([*CSV, "--seed", str(2**64)], "--seed: a whole number below 2**64"),
-        ([*CSV, "--optimizer", "lion"], "--optimizer: invalid choice: 'lion'"),
+        ([*CSV, "--optimizer", "lions"], "--optimizer: invalid choice: 'lions'"),
         ([*CSV, "--backend", "nunpy"], "there is no backend 'nunpy'; choose one of numpy, cupy"),
         ([*CSV, "--device", "cuda:0", "--backend", "numpy"], "one device, 'cpu'; got 'cuda:0'"),
         ([*CSV, "--device", "mars", "--backend", "array_api_strict"], "mars"),
@@ -116,6 +116,15 @@ CSV = ["train", "iris.csv", "--target", "species"]
         (["train", "comma.csv", "--target", "y"], "comma.csv, line 2, column 'a': '0,5' looks like a number with a"),
         ([*CSV, "--fast"], "unrecognized arguments: --fast"),
         (["train"], "the following arguments are required: DATA"),
+        (["train", "digits", "--data", "iris.csv"], "DATA is given twice, as digits and with --data iris.csv"),
+        ([*CSV, "--model", "lenet"], "lenet takes images: digits, a folder of IDX files, or an .npz"),
+        ([*CSV, "--model", "alexnet"], "--model: invalid choice: 'alexnet'"),
+        ([*CSV, "--depth", "8"], "--depth is for --model resnet or vit; mlp does not take it"),
+        (["train", "digits", "--model", "vit", "--hidden", "8"], "--hidden is for --model mlp; vit does not take it"),
+        (["train", "digits", "--model", "resnet", "--depth", "9"], "has 6 n + 2 layers: 8, 14, 20, ...; got 9"),
+        (["train", "digits", "--model", "lenet", "--drop", "x3"], "all columns of it; for the columns of digits"),
+        (["train", "digits", "--model", "lenet", "--target", "x3"], "all columns of it; for the columns of digits"),
+        (["train", "no_y.npz", "--target", "x0", "--task", "regression", "--model", "vit"], "values are 1; there is"),
         (["fly"], "invalid choice: 'fly'"),
         (["predict", "full", "iris.csv"], "full is no run: it has no model.json"),
         (["predict", "none", "iris.csv"], "none is no run: it has no model.json"),
@@ -181,7 +190,7 @@ def test_ctrl_c_before_training_writes_nothing(capsys, monkeypatch):
     def interrupted(path):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pullback.cli.job.read_table", interrupted)
+    monkeypatch.setattr("pullback.cli.samples.read_table", interrupted)
     assert "interrupted; nothing was written" in refused(capsys, CSV, status=130)
 
 

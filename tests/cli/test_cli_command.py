@@ -42,7 +42,7 @@ def test_ctrl_c_keeps_what_was_learnt(tmp_path):
     assert summary["interrupted"] is True
     assert 2 <= summary["epochs"] < 1000
     assert summary["test_accuracy"] > 0.5
-    network, encoder = read_network(tmp_path / "run")
+    network, encoder, _ = read_network(tmp_path / "run")
     assert network(pb.zeros((1, encoder.width))).shape == (1, 10)
 
 

@@ -19,7 +19,9 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def torch():
-    return importlib.import_module("torch")
+    found = importlib.import_module("torch")
+    found.set_num_threads(1)  # for arrays as small as these its threads only wait for each other
+    return found
 
 
 @pytest.fixture(params=["float32", "float64"])

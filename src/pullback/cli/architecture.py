@@ -117,7 +117,7 @@ class Architecture:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Architecture":
-        """The architecture that `to_dict` described, or that version 0.1 wrote. Raises ValueError for no known model."""
+        """The architecture that `to_dict` described, or version 0.1 wrote. Raises ValueError for an unknown model."""
         if "model" not in data:
             return cls.settle("mlp", (data["inputs"],), data["outputs"], hidden=tuple(data["hidden"]))
         if data["model"] not in _MODELS:

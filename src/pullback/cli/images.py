@@ -15,8 +15,8 @@ from ..data.encoder import Target
 __all__ = ["FILES", "ImageEncoder", "has_images", "read_images", "read_parts"]
 
 FILES = (
-    "it holds train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte, "
-    "each with or without .gz"
+    "expected there are train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and "
+    "t10k-labels-idx1-ubyte, each with or without .gz"
 )
 _NAMES = "classes.txt"
 _AT_ONCE = 1000
@@ -43,7 +43,10 @@ class ImageEncoder:
 
     @classmethod
     def fit(cls, images: Array, target: Target) -> "ImageEncoder":
-        """An encoder for images like these, (N, height, width, channels). Raises ValueError where all pixels are alike."""
+        """An encoder for images like these, (N, height, width, channels).
+
+        Raises ValueError where all pixels are alike, or are not finite.
+        """
         starts = range(0, len(images), _AT_ONCE)  # in parts, for the sums are float64
         parts = [images[start : start + _AT_ONCE] for start in starts]
         with host.errstate(over="ignore", invalid="ignore"):
@@ -143,7 +146,7 @@ def _class_names(folder: Path, labels: list[int]) -> tuple[str, ...]:
         names = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not text in UTF-8; save it as UTF-8") from None
-    if not (0 <= labels[0] and labels[-1] < len(names)):
+    if not (labels[0] >= 0 and labels[-1] < len(names)):
         wrong = labels[-1] if labels[0] >= 0 else labels[0]
         raise ValueError(f"{path} has {len(names)} lines, a name for each label from 0; there is a label {wrong}")
     named = tuple(names[label] for label in labels)

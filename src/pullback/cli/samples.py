@@ -117,7 +117,7 @@ def _of_table(table: Table, default: str, shape: tuple[int, ...] | None, argumen
 def _of_folder(folder: Path, arguments: argparse.Namespace) -> Samples:
     """The images of a folder in MNIST's format."""
     if not has_images(folder):
-        raise ValueError(f"{folder} is a folder, and holds no images in IDX files (MNIST's format); {FILES}")
+        raise ValueError(f"{folder} is a folder without images in IDX files (MNIST's format); {FILES}")
     for option, given in (("--target", arguments.target), ("--drop", arguments.drop)):
         if given:
             raise ValueError(f"{option} is for tables; {folder} is a folder of images, whose labels are the target")

@@ -1,12 +1,13 @@
-"""Flatten: many axes made one."""
+"""Flatten: many axes made one; and Unflatten, one made many."""
 
+from collections.abc import Sequence
 from math import prod
 
 from ..backends import Array
 from ..ops.manipulation import reshape
 from .module import Module
 
-__all__ = ["Flatten"]
+__all__ = ["Flatten", "Unflatten"]
 
 
 class Flatten(Module):
@@ -40,3 +41,37 @@ class Flatten(Module):
     def extra_repr(self) -> str:
         """The first and the last axis."""
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Module):
+    """Makes the axis `dim` several, of the lengths `unflattened_size`, one of which may be -1, to be found.
+
+    >>> import pullback as pb
+    >>> Unflatten(1, (7, 7, 16))(pb.ones((2, 784))).shape
+    (2, 7, 7, 16)
+    """
+
+    def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
+        super().__init__()
+        self.dim, self.unflattened_size = dim, tuple(unflattened_size)
+        if sum(length == -1 for length in self.unflattened_size) > 1:
+            raise ValueError(f"Unflatten finds one length, given as -1; got {self.unflattened_size}")
+
+    def forward(self, x: Array) -> Array:
+        """x: any shape that has the axis. Returns the same elements.
+
+        Raises ValueError when x lacks the axis, or its length is not the product of the others.
+        """
+        shape = tuple(x.shape)
+        if not -len(shape) <= self.dim < len(shape):
+            raise ValueError(f"Unflatten({self.extra_repr()}) needs more axes than an input of shape {shape} has")
+        dim = self.dim % len(shape)
+        known = prod(length for length in self.unflattened_size if length != -1)
+        sizes = tuple(shape[dim] // max(known, 1) if length == -1 else length for length in self.unflattened_size)
+        if prod(sizes) != shape[dim]:
+            raise ValueError(f"Unflatten({self.extra_repr()}) does not fit an axis of length {shape[dim]}")
+        return reshape(x, (*shape[:dim], *sizes, *shape[dim + 1 :]))
+
+    def extra_repr(self) -> str:
+        """The axis, and what it becomes."""
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

@@ -217,18 +217,3 @@ LBFGS = OptimizerEntry(
 
 SAM = OptimizerEntry("SAM", lambda rng: {}, differs="PyTorch has none; used as the well-known sam.SAM.")
 """Compared with its paper in tests/optim/test_sam.py."""
-
-OTHERS = {
-    "SparseAdam": "None: gradients are not sparse.",
-}
-"""What PyTorch has and is not here, and why."""
-
-AVERAGING = {
-    "AveragedModel": "In `pullback.optim`. avg_fn and multi_avg_fn are given the count as a Python number.",
-    "get_ema_avg_fn": "",
-    "get_ema_multi_avg_fn": "",
-    "get_swa_avg_fn": "",
-    "get_swa_multi_avg_fn": "",
-    "update_bn": "",
-}
-"""What `torch.optim.swa_utils` has, and what a user of it must know."""
