@@ -32,7 +32,7 @@ def run(out, quick):
     images, labels = data.load_digits().arrays
     training, held_out = data.split(2 * images.reshape(-1, 8, 8, 1) - 1, fractions=(0.75, 0.25), stratify=labels)
     (training,), (held_out,) = training, held_out
-    epochs = 2 if quick else 200
+    epochs = 2 if quick else 80
     shown = sorted({0, 1, epochs // 20, epochs // 4, epochs})
 
     pb.manual_seed(0)

@@ -16,7 +16,7 @@ import pullback as pb
 from pullback import data, models, nn, optim, train
 
 FOLDER = Path(__file__).parent / "data" / "fashion-mnist"
-KINDS = ["T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"]
+KINDS = (FOLDER / "classes.txt").read_text().split()
 
 
 def main(argv=None):

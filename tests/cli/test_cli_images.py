@@ -93,6 +93,7 @@ def test_images_of_an_npz_file_are_learnt_with_their_channels():
 
 def test_what_is_about_to_be_done_is_said_with_pictures_that_name_the_classes(capsys, monkeypatch):
     named = []
+    monkeypatch.setattr("pullback.cli.train.plot_curves", lambda history, path: None)
     monkeypatch.setattr("pullback.cli.train.plot_confusion", lambda matrix, classes, path: named.append(classes))
     write_bars("bars")
     Path("bars/classes.txt").write_text("a\nb\nc\nlying\ne\nstanding\n")

@@ -41,6 +41,7 @@ def test_arrays_come_back_as_they_were(tmp_path_factory, array, zipped):
         (packed(np.zeros((2, 3), "uint8")) + b"x", "7 bytes follow"),
         (packed(np.zeros((2, 3), "uint8"))[:8], "damaged"),
         (gzip.compress(packed(np.zeros(9, "uint8")), mtime=0)[:-9], "damaged"),
+        (gzip.compress(packed(np.zeros(9, "uint8")), mtime=0)[:12] + b"\xff" * 30, "damaged"),
     ],
 )
 def test_what_is_not_whole_is_refused(tmp_path, content, complaint):

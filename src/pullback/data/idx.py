@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import zlib
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ def read_idx(path: str | os.PathLike[str]) -> Array:
     packed = Path(path).read_bytes()
     try:
         data = gzip.decompress(packed) if packed[:2] == b"\x1f\x8b" else packed
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{path} is damaged ({error})") from None
     dtype = _DTYPES.get(data[2]) if len(data) > 4 and data[:2] == b"\0\0" else None
     if dtype is None:
@@ -66,5 +67,7 @@ def _part(folder: Path, stem: str) -> Any:
 
 def _scaled(images: Any) -> Any:
     """From 0 to 1 where they are bytes, else as they are."""
-    scale = 255 if images.dtype == host.uint8 else 1
-    return images.astype(host.float32) / host.float32(scale)
+    scaled = images.astype(host.float32)
+    if images.dtype == host.uint8:
+        scaled /= host.float32(255)  # in place: there may be many
+    return scaled
