@@ -33,7 +33,7 @@ def run(out, quick):
     images, _ = data.load_idx(FOLDER).arrays
     test, labels = data.load_idx(FOLDER, train=False).arrays
     if quick:
-        images, test, labels = images[:2000], test[:1000], labels[:1000]
+        images, test, labels = images[:4000], test[:1000], labels[:1000]
     epochs = 1 if quick else 8
 
     pb.manual_seed(0)
@@ -113,6 +113,7 @@ def draw_reconstructions(plain, variational, test, labels, path):
             for kind, (image, ax) in enumerate(zip(images, line, strict=True)):
                 ax.imshow(image, cmap="gray_r", vmin=0, vmax=1)
                 ax.set(xticks=[], yticks=[])
+                ax.spines[:].set_visible(False)
                 if images is rows[0]:
                     ax.set_title(KINDS[kind], fontsize=9)
             line[0].set_ylabel(name)
@@ -141,13 +142,14 @@ def draw_walk(plain, variational, test, labels, path, steps=10):
     ends = pb.asarray(np.stack([test[np.flatnonzero(labels == kind)[1]] for kind in (9, 1)]))
     share = np.linspace(0, 1, steps, dtype="float32")[:, None]
     with picture(
-        path, columns=steps, rows=2, width=1.1, height=1.25, title="A walk from a boot to trousers, code by code"
+        path, columns=steps, rows=2, width=1.5, height=1.95, title="A walk from a boot to trousers, code by code"
     ) as axes:
         for name, model, line in zip(["32 numbers", "2 numbers"], [plain, variational], axes, strict=True):
             first, last = model.encode(ends).numpy()
             for image, ax in zip(seen(model, pb.asarray((1 - share) * first + share * last)), line, strict=True):
                 ax.imshow(image, cmap="gray_r", vmin=0, vmax=1)
                 ax.set(xticks=[], yticks=[])
+                ax.spines[:].set_visible(False)
             line[0].set_ylabel(name)
 
 

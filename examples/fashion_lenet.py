@@ -32,7 +32,7 @@ def main(argv=None):
 def run(out, quick):
     (images, labels), test = data.load_idx(FOLDER).arrays, data.load_idx(FOLDER, train=False)
     if quick:
-        images, labels = images[:2000], labels[:2000]
+        images, labels, test = images[:2000], labels[:2000], data.ArrayDataset(*test[:1000])
     epochs = 2 if quick else 6
     began = perf_counter()
     pb.manual_seed(0)

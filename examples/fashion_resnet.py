@@ -30,7 +30,7 @@ def main(argv=None):
 def run(out, quick):
     (images, labels), test = data.load_idx(FOLDER).arrays, data.load_idx(FOLDER, train=False)
     if quick:
-        images, labels = images[:600], labels[:600]
+        images, labels = images[:2000], labels[:2000]
         test = data.ArrayDataset(*test[:500])
     epochs = 1 if quick else 3
     began = perf_counter()

@@ -35,8 +35,8 @@ def run(out, quick):
     tokens = vocabulary.encode(text)
     training, validation = tokens[: int(0.9 * len(tokens))], tokens[int(0.9 * len(tokens)) :]
     if quick:
-        validation = validation[:6400]
-    updates = 60 if quick else 2000
+        validation = validation[:3200]
+    updates = 40 if quick else 2000
 
     pb.manual_seed(0)
     model = models.GPT(len(vocabulary), LENGTH, n_layer=4, n_head=4, n_embd=128, bias=False)

@@ -32,8 +32,8 @@ def run(out, quick):
     tokens = vocabulary.encode(text)
     training, validation = tokens[: int(0.9 * len(tokens))], tokens[int(0.9 * len(tokens)) :]
     if quick:
-        validation = validation[:6400]
-    updates = 40 if quick else 2000
+        validation = validation[:3200]
+    updates = 24 if quick else 2000
 
     pb.manual_seed(0)
     model = models.CharRNN(len(vocabulary), width=128, layers=2, cell="lstm")

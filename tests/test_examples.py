@@ -1,5 +1,6 @@
 """Every example runs, draws its pictures, and finds what it says it finds."""
 
+import json
 import re
 import subprocess
 import sys
@@ -18,6 +19,8 @@ PICTURES = {
     name: re.findall(r"`(\w+\.png)`", row)
     for name, row in re.findall(r"^\| \[(\w+)\.py\]\(\1\.py\)(.*)", (EXAMPLES / "README.md").read_text("utf-8"), re.M)
 }
+LONG = {name for name in PICTURES if "--quick" in (EXAMPLES / f"{name}.py").read_text("utf-8")}
+"""They take minutes, and run shortened here; `ci/examples` runs them in full."""
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +30,8 @@ def run(tmp_path_factory):
     @cache
     def run(name):
         out = tmp_path_factory.mktemp(name)
-        return import_module(name).main(["--out", str(out)]), out
+        shortened = ["--quick"] if name in LONG else []
+        return import_module(name).main(["--out", str(out), *shortened]), out
 
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(EXAMPLES))
@@ -35,7 +39,7 @@ def run(tmp_path_factory):
 
 
 def test_the_readme_lists_every_example():
-    assert set(PICTURES) == {path.stem for path in EXAMPLES.glob("*.py")} - {"figures"}
+    assert set(PICTURES) == {path.stem for path in EXAMPLES.glob("*.py")} - {"figures", "goals"}
 
 
 @pytest.mark.parametrize("name", PICTURES)
@@ -43,7 +47,7 @@ def test_the_pictures_are_drawn(run, name):
     from matplotlib.image import imread
 
     _, out = run(name)
-    assert sorted(path.name for path in out.iterdir()) == sorted(PICTURES[name])
+    assert sorted(path.name for path in out.glob("*.png")) == sorted(PICTURES[name])
     for picture in PICTURES[name]:
         pixels = imread(out / picture)[..., :3]
         assert min(pixels.shape[:2]) >= 600
@@ -170,3 +174,61 @@ def test_every_backend_answers_in_kind_and_learns_alike(run):
         np.testing.assert_allclose(found["losses"][name], found["losses"]["numpy"], rtol=1e-4)
         np.testing.assert_allclose(found["curves"][name], found["curves"]["numpy"], rtol=0, atol=1e-12)
     assert found["losses"]["numpy"][-1] < found["losses"]["numpy"][0] / 2
+
+
+@pytest.mark.parametrize("name", sorted(LONG))
+def test_long_ones_say_what_they_set_out_to_reach(run, name):
+    found, out = run(name)
+    written = json.loads((out / f"{name}.json").read_text("utf-8"))
+    assert [goal["text"] for goal in written] == [str(goal) for goal in found["goals"]]
+    assert [goal["reached"] for goal in written] == [goal.reached for goal in found["goals"]]
+    assert all(np.isfinite(goal.value) for goal in found["goals"])
+
+
+def test_a_full_run_that_misses_its_goal_fails(tmp_path):
+    from goals import Goal, report
+
+    missed = [Goal("accuracy", 0.8, at_least=0.9), Goal("loss", 1.0, at_most=2.0)]
+    assert [goal.reached for goal in missed] == [False, True]
+    report(missed, tmp_path / "x.json", quick=True)
+    with pytest.raises(SystemExit):
+        report(missed, tmp_path / "x.json")
+
+
+def test_a_shortened_lenet_and_resnet_are_better_than_chance(run):
+    assert run("fashion_lenet")[0]["accuracy"] > 0.4
+    assert run("fashion_resnet")[0]["accuracy"] > 0.3
+    assert run("fashion_lenet")[0]["confusion"].sum() == 1000
+
+
+def test_shortened_autoencoders_learn_something(run):
+    found, _ = run("fashion_autoencoder")
+    assert found["mistake"] < 0.12  # of an image that is grey all over it is about 0.17
+    assert found["bound"] < 784 * log(2)
+
+
+def test_the_distance_of_two_samples_is_that_of_its_definition(run):
+    module = import_module("digits_gan")
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((7, 3)), rng.standard_normal((9, 3)) + 0.5
+    width = np.median([np.sum((x - y) ** 2) for x in b for y in b])
+    kernel = lambda x, y: np.exp(-np.sum((x - y) ** 2) / width)
+    of_pairs = lambda s: np.mean([kernel(s[i], s[j]) for i in range(len(s)) for j in range(len(s)) if i != j])
+    expected = of_pairs(a) + of_pairs(b) - 2 * np.mean([kernel(x, y) for x in a for y in b])
+    assert module.distance(a, b) == pytest.approx(expected, rel=1e-9)
+    distances = run("digits_gan")[0]["distances"]
+    assert distances[-1] < distances[0]
+
+
+@pytest.mark.parametrize("name", ["shakespeare_gpt", "shakespeare_lstm"])
+def test_what_reads_shakespeare_knows_his_letters_soon(run, name):
+    found, _ = run(name)
+    assert max(found["validation"].values()) < log(65) + 0.2
+    assert found["validation"][max(found["validation"])] < 3.4 < found["losses"][0]
+    assert len(found["sample"]) == 121
+
+
+def test_scikit_learn_and_pullback_draw(run):
+    for name, scores in run("against_scikit_learn")[0]["scores"].items():
+        assert scores.shape == (5, 2)
+        assert abs(np.diff(scores.mean(axis=0))[0]) < (0.08 if name == "diabetes" else 0.03)

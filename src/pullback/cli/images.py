@@ -1,7 +1,6 @@
 """Images in IDX files (MNIST's format), and how they become what a network takes."""
 
 import math
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -104,7 +103,7 @@ def read_parts(folder: Path) -> tuple[tuple[Array, Array], tuple[Array, Array], 
     The names are the labels, or stand in `classes.txt`, that of label 0 in the first line.
     Raises ValueError where a file is missing or damaged, or the two do not belong together.
     """
-    (images, labels), (test, truth) = (_undamaged(folder, load_idx, folder, train).arrays for train in (True, False))
+    (images, labels), (test, truth) = (load_idx(folder, train).arrays for train in (True, False))
     for what, array in (("training", images), ("test", test)):
         if not array.size:
             raise ValueError(f"{folder} has no {what} images, or images of no pixels")
@@ -123,19 +122,12 @@ def read_parts(folder: Path) -> tuple[tuple[Array, Array], tuple[Array, Array], 
 def read_images(path: Path) -> Array:
     """The images of an IDX file, (N, height, width), or the test images of a folder, from 0 to 1 with an axis more."""
     if path.is_dir():
-        images: Array = _undamaged(path, load_idx, path, False).arrays[0]
+        images: Array = load_idx(path, train=False).arrays[0]
         return images
-    images = _undamaged(path, read_idx, path)
+    images = read_idx(path)
     if images.ndim != 3:
         raise ValueError(f"{path} holds an array of shape {images.shape}; a file of images has three axes")
     return images
-
-
-def _undamaged(path: Path, read: Any, *arguments: Any) -> Any:
-    try:
-        return read(*arguments)
-    except zlib.error as error:
-        raise ValueError(f"{path} is damaged, or a file in it ({error})") from None
 
 
 def _class_names(folder: Path, labels: list[int]) -> tuple[str, ...]:

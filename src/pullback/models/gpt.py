@@ -11,7 +11,8 @@ from ..backends import Array
 from ..nn.init import constant_, normal_
 from ..ops.attention import scaled_dot_product_attention
 from ..ops.creation import arange
-from ..ops.manipulation import concat, expand_dims, permute_dims, reshape
+from ..ops.heads import merge_heads, split_heads
+from ..ops.manipulation import concat, expand_dims, permute_dims
 from ..ops.random import Generator
 from .sampling import sample_tokens
 
@@ -141,16 +142,14 @@ class _CausalSelfAttention(nn.Module):
         self.resid_dropout = nn.Dropout(dropout)
 
     def forward(self, x: Array, cache: nn.KeyValueCache | None) -> Array:
-        samples, length, width = x.shape
-        together = reshape(self.c_attn(x), (samples, length, 3, self.heads, width // self.heads))
-        q, k, v = permute_dims(together, (2, 0, 3, 1, 4))
+        q, k, v = split_heads(self.c_attn(x), heads=(self.heads,) * 3)
         before = 0
         if cache is not None:
             before = cache.length
             k, v = cache.update(k, v)
         dropped = self.dropout if self.training else 0.0
         y = scaled_dot_product_attention(q, k, v, dropout_p=dropped, is_causal=True, query_start=before)
-        return self.resid_dropout(self.c_proj(reshape(permute_dims(y, (0, 2, 1, 3)), (samples, length, width))))
+        return self.resid_dropout(self.c_proj(merge_heads(y)))
 
 
 class _Perceptron(nn.Module):

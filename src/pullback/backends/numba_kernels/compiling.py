@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any, TypeVar
 
-from . import vector_math
+from . import tiles, vector_math
 
 __all__ = ["WORTHWHILE", "compiled", "in_parts", "inlined", "is_worthwhile"]
 
@@ -65,6 +65,7 @@ def _machine_code(function: Callable[..., None]) -> Any:
     from numba import njit
     from numba.extending import register_jitable
 
+    tiles.register()
     vector_math.register()
     while _inlined:
         register_jitable(**_OPTIONS, forceinline=True)(_inlined.pop())

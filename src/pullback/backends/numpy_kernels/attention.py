@@ -89,6 +89,19 @@ def _(
     return of_query, of_key, of_value
 
 
+@kernel("split_heads.vjp(x)", declines=True)
+def _(g: Any, x_shape: tuple[int, ...], *, batch_first: bool) -> Any:
+    if len(x_shape) != 3:
+        return NotImplemented
+    counts = [part.shape[1] for part in g]
+    whole = np.empty((*x_shape[:2], sum(counts), g[0].shape[3]), dtype=g[0].dtype)
+    start = 0
+    for part, count in zip(g, counts, strict=True):
+        whole[:, :, start : start + count] = part.transpose((0, 2, 1, 3) if batch_first else (2, 0, 1, 3))
+        start += count
+    return whole.reshape(x_shape)
+
+
 class _Call(NamedTuple):
     """What is asked for: arrays of one data type with the same axes in front, and how the scores are made."""
 

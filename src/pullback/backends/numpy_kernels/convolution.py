@@ -10,6 +10,8 @@ from math import prod
 from typing import Any, TypeAlias
 
 from ..host import host as np
+from ..numba_kernels import convolution as direct
+from ..numba_kernels.compiling import is_worthwhile
 from .parallel import in_blocks
 from .table import kernel
 
@@ -101,6 +103,13 @@ class Windows:
         return gathered.reshape(self.width, rows).T if self.by_element else gathered.reshape(rows, self.width)
 
 
+def _is_direct(x: Any, of: direct.Geometry, channels: int, positions: Lengths) -> bool:
+    """Whether compiled tiles take it. Where no windows overlap it is one matrix product, and BLAS's."""
+    size = x.shape[0] * max(prod(of.lengths) * of.ins, prod(of.positions) * of.out)
+    plain = prod(of.kernel) == 1 and set(of.stride) == {1}
+    return is_worthwhile(size) and not plain and direct.is_direct(of, channels, positions, x.itemsize)
+
+
 def _same_floats(*arrays: Any) -> bool:
     """Whether BLAS has products of them."""
     kind = arrays[0].dtype
@@ -130,7 +139,12 @@ def _convolved(x: Any, weight: Any, bias: Any, windows: Windows, groups: int) ->
 def _(x: Any, weight: Any, bias: Any = None, *, stride: Lengths, padding: Pairs, dilation: Lengths, groups: int) -> Any:
     if not _same_floats(x, weight, bias):
         return NotImplemented
-    windows = Windows(x, weight.shape[1:-1], stride, padding, dilation, groups)
+    kernel = weight.shape[1:-1]
+    windows = Windows(x, kernel, stride, padding, dilation, groups)
+    shape = (x.shape[1:-1], windows.positions, x.shape[-1], weight.shape[0])
+    of = direct.Geometry(*shape, kernel, stride, padding, dilation, groups)
+    if _is_direct(x, of, of.out, of.positions):
+        return direct.convolved(x, weight, bias, of)
     return _convolved(x, weight, bias, windows, groups)
 
 
@@ -141,6 +155,10 @@ def _(
     if not _same_floats(x, cotangent):
         return NotImplemented
     windows = Windows(x, kernel, stride, padding, dilation, groups)
+    shape = (x.shape[1:-1], windows.positions, x.shape[-1], cotangent.shape[-1])
+    of = direct.Geometry(*shape, kernel, stride, padding, dilation, groups)
+    if _is_direct(x, of, of.out, of.positions):
+        return direct.weight_gradient(x, cotangent, of)
     out = cotangent.shape[-1] // groups
     totals: dict[int, Any] = {}
 
@@ -167,6 +185,12 @@ def _(x: Any, weight: Any, bias: Any = None, *, stride: Lengths, padding: Pairs,
         return NotImplemented
     kernel = weight.shape[1:-1]
     span = [step * (n - 1) + 1 for n, step in zip(kernel, dilation, strict=True)]
+    each = zip(x.shape[1:-1], span, stride, padding, strict=True)
+    lengths = tuple((n - 1) * step + reach - sum(pair) for n, reach, step, pair in each)
+    shape = (lengths, x.shape[1:-1], weight.shape[-1] * groups, x.shape[-1])
+    of = direct.Geometry(*shape, kernel, stride, padding, dilation, groups)
+    if _is_direct(x, of, of.ins, tuple(-(-n // step) for n, step in zip(lengths, stride, strict=True))):
+        return direct.spread(x, weight, bias, of)
     if set(stride) == {1} and weight.shape[0] <= weight.shape[-1] * groups:
         mirrored = np.flip(weight, axis=tuple(range(1, weight.ndim - 1))).reshape(groups, -1, *weight.shape[1:])
         turned = np.ascontiguousarray(mirrored.swapaxes(1, -1)).reshape(-1, *kernel, weight.shape[0] // groups)
