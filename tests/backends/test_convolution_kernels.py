@@ -18,7 +18,7 @@ TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 
 @st.composite
 def geometries(draw: Any, channels: Any) -> tuple[Any, Any, dict[str, Any]]:
-    """Shapes and arguments of a convolution over one to three axes, and of what is left over behind its last position."""
+    """Shapes and arguments of a convolution over one to three axes, some with a rest behind the last position."""
     axes = draw(st.integers(1, 3))
 
     def each(least: int, most: int) -> tuple[int, ...]:
@@ -40,8 +40,12 @@ def all_three(x: Any, weight: Any, bias: Any, geometry: dict[str, Any]) -> list[
     """A convolution, its transpose, and the gradient of its weight."""
     kernel = weight.shape[1:-1]
     y = kernels["conv"](x, weight, bias, **geometry)
+    each = zip(
+        x.shape[1:-1], y.shape[1:-1], kernel, *(geometry[k] for k in ("stride", "dilation", "padding")), strict=True
+    )
+    exact = tuple((a, (n - 1) * s + d * (k - 1) + 1 - a - m) for m, n, k, s, d, (a, _) in each)
     cotangent = np.random.default_rng(1).standard_normal(y.shape).astype(x.dtype)
-    back = kernels["conv_transpose"](cotangent, weight, None, **geometry)
+    back = kernels["conv_transpose"](cotangent, weight, None, **{**geometry, "padding": exact})
     return [y, back, kernels["conv_weight"](x, cotangent, kernel=kernel, **geometry)]
 
 
@@ -109,7 +113,7 @@ def test_a_tile_is_what_its_definition_says(columns: int, vectors: int) -> None:
     a, b, c = (rng.standard_normal(n).astype("float32") for n in (500, 2000, 100))
     a_blocks, b_blocks = np.asarray([3, 120]), np.asarray([0, 600])
     operands = (c, 4, 1, a, 7, 11, 2, a_blocks, b, 9, columns + 3, b_blocks, 6)
-    wide = 32 if vectors == 2 else columns
+    wide = min(columns, max(vectors, 1) * tiles.VECTOR // 4)
 
     def run(rows: int, y: Any, c: Any, a: Any, a_blocks: Any, b: Any, b_blocks: Any) -> None:
         tiles.add_products(

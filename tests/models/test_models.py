@@ -144,7 +144,7 @@ def test_tokens_are_drawn_as_often_as_they_are_likely(place):
 
 
 def test_the_output_shares_its_weights_with_the_table_of_tokens(gpt):
-    assert gpt.lm_head.weight is gpt.transformer["wte"].weight
+    assert gpt.lm_head.weight is gpt.transformer.wte.weight
     names = [name for name, _ in gpt.named_parameters()]
     assert "lm_head.weight" not in names
     assert {"transformer.wte.weight", "lm_head.weight"} <= set(gpt.state_dict())

@@ -3,6 +3,7 @@
 import copy
 
 import numpy as np
+
 import pullback as pb
 from pullback import nn
 

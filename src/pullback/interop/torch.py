@@ -17,7 +17,7 @@ def from_torch_state_dict(
     """A state of PyTorch's as one that `model.load_state_dict` takes: names kept, layouts transposed.
 
     model: says which of the tensors are weights of convolutions, which have channels last here.
-    state: arrays or PyTorch's tensors by dotted name, as a module there gives them, or as `load_safetensors` reads them.
+    state: arrays or PyTorch's tensors by dotted name, as a module there gives them, or `load_safetensors` reads them.
     flattened: the weights of maps (`Linear`) behind a `Flatten` of images, by name, each with the number of channels
         that these images had: such a map sees the channels of a pixel side by side here, and a channel's pixels there.
     Returns Tensors on the current backend and its device.
@@ -71,7 +71,7 @@ def channels_moved(model: Module) -> set[str]:
 
 
 def _moved(value: Tensor, source: int, destination: int) -> Tensor:
-    return Tensor.namespace.moveaxis(value, source, destination)
+    return Tensor.namespace.moveaxis(value, source, destination)  # type: ignore[no-any-return]
 
 
 def _own(value: Any) -> Tensor:

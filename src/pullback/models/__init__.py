@@ -12,7 +12,7 @@ from .sampling import sample_tokens
 from .vit import ViT
 
 __all__ = [
-    "GPT", "MLP", "VAE", "Autoencoder", "BasicBlock", "Bert", "Bottleneck", "CharRNN", "Discriminator", "Generator", "LeNet", "ResNet",
-    "SentenceEncoder", "ViT", "cifar_resnet", "from_gpt2_state_dict", "resnet18", "resnet34", "resnet50",
-    "sample_tokens",
+    "GPT", "MLP", "VAE", "Autoencoder", "BasicBlock", "Bert", "Bottleneck", "CharRNN", "Discriminator", "Generator",
+    "LeNet", "ResNet", "SentenceEncoder", "ViT", "cifar_resnet", "from_gpt2_state_dict", "resnet18", "resnet34",
+    "resnet50", "sample_tokens",
 ]  # fmt: skip

@@ -75,7 +75,7 @@ class VAE(Autoencoder):
         """x: (N, *shape). Returns the means (N, latent)."""
         return self.distribution(x)[0]
 
-    def forward(self, x: Array) -> tuple[Array, Array, Array]:  # type: ignore[override]  # gives the distribution too
+    def forward(self, x: Array) -> tuple[Array, Array, Array]:
         """x: (N, *shape). Returns logits (N, *shape), means and logarithms of variances (N, latent)."""
         mean, log_variance = self.distribution(x)
         if not self.training:
@@ -87,7 +87,8 @@ class VAE(Autoencoder):
     def sample(self, count: int, generator: Generator | None = None) -> Tensor:
         """Logits (count, *shape) of samples that were never seen, from codes of the standard normal distribution."""
         weight = next(iter(self.decoder.parameters()))
-        return self.decode(normal((count, self.latent), dtype=weight.dtype, generator=generator))  # type: ignore[no-any-return]
+        found: Tensor = self.decode(normal((count, self.latent), dtype=weight.dtype, generator=generator))
+        return found
 
     @staticmethod
     def divergence(means: Array, log_variance: Array) -> Array:

@@ -65,13 +65,13 @@ class Bert(nn.Module):
         for module in self.modules():
             if isinstance(module, (nn.Linear, nn.Embedding)):
                 normal_(module.weight, 0.0, initializer_range)
-            if isinstance(module, nn.Linear):
+            if isinstance(module, nn.Linear) and module.bias is not None:
                 constant_(module.bias, 0.0)
 
     def forward(
         self, tokens: Array, attention_mask: Array | None = None, token_types: Array | None = None
     ) -> tuple[Array, Array]:
-        """tokens: (N, L) integers. attention_mask: (N, L), 0 for padding. token_types: (N, L) integers, by default 0."""
+        """tokens: (N, L) integers. attention_mask: (N, L), 0 for padding. token_types: (N, L), by default 0."""
         mask = None if attention_mask is None else expand_dims(attention_mask != 0, axis=(1, 2))
         outputs = self.encoder(self.embeddings(tokens, token_types), mask)
         return outputs, self.pooler(outputs)

@@ -1,10 +1,11 @@
 """The deep convolutional generative adversarial network."""
 
+from itertools import pairwise
 from math import log2
 
 from .. import nn
 from ..backends import Array
-from ..nn.init import constant_, normal_
+from ..nn.init import normal_
 from ..ops.manipulation import reshape
 
 __all__ = ["Discriminator", "Generator"]
@@ -23,9 +24,8 @@ def _started(model: nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
             normal_(module.weight, 0.0, 0.02)
-        elif isinstance(module, nn.BatchNorm2d):
-            normal_(module.weight, 1.0, 0.02)
-            constant_(module.bias, 0.0)
+        elif isinstance(module, nn.BatchNorm2d) and module.weight is not None:
+            normal_(module.weight, 1.0, 0.02)  # its bias begins with zeros as it is
 
 
 class Generator(nn.Module):
@@ -47,7 +47,7 @@ class Generator(nn.Module):
         stages = _stages(image_size)
         widths = [width * 2**i for i in reversed(range(stages))]
         layers: list[nn.Module] = [nn.ConvTranspose2d(latent, widths[0], 4, bias=False)]
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             layers += [nn.BatchNorm2d(before), nn.ReLU(), nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)]
         layers += [nn.BatchNorm2d(widths[-1]), nn.ReLU(), nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1), nn.Tanh()]
         self.main = nn.Sequential(*layers)
@@ -72,7 +72,7 @@ class Discriminator(nn.Module):
         stages = _stages(image_size)
         widths = [width * 2**i for i in range(stages)]
         layers: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)]
         layers.append(nn.Conv2d(widths[-1], 1, 4))
         self.main = nn.Sequential(*layers)

@@ -26,7 +26,8 @@ class GPT(nn.Module):
         wide together. dropout: the share that is dropped. bias: whether maps and norms have one; GPT-2's do.
     approximate: of GELU: `"none"`, or `"tanh"` as GPT-2 has it.
 
-    The table of the tokens is also that of the output's weights. Takes tokens (N, L). Returns logits (N, L, vocab_size).
+    The table of the tokens is also that of the output's weights.
+    Takes tokens (N, L). Returns logits (N, L, vocab_size).
 
     >>> import pullback as pb
     >>> model = GPT(vocab_size=65, block_size=8, n_layer=1, n_head=2, n_embd=8)
@@ -47,17 +48,9 @@ class GPT(nn.Module):
     ) -> None:
         super().__init__()
         self.block_size = block_size
-        self.transformer = nn.ModuleDict(
-            {
-                "wte": nn.Embedding(vocab_size, n_embd),
-                "wpe": nn.Embedding(block_size, n_embd),
-                "drop": nn.Dropout(dropout),
-                "h": nn.ModuleList(_Block(n_embd, n_head, dropout, bias, approximate) for _ in range(n_layer)),
-                "ln_f": nn.LayerNorm(n_embd, bias=bias),
-            }
-        )
+        self.transformer = _Decoder(vocab_size, block_size, n_layer, n_head, n_embd, dropout, bias, approximate)
         self.lm_head = nn.Linear(n_embd, vocab_size, bias=False)
-        self.transformer["wte"].weight = self.lm_head.weight
+        self.transformer.wte.weight = self.lm_head.weight
         for name, p in self.named_parameters():
             if name.endswith("bias"):
                 constant_(p, 0.0)
@@ -74,12 +67,7 @@ class GPT(nn.Module):
         length = before + tokens.shape[1]
         if length > self.block_size:
             raise ValueError(f"this GPT takes texts of up to {self.block_size} tokens; got {length}")
-        parts = self.transformer
-        x = parts["wte"](tokens) + parts["wpe"](arange(before, length, device=tokens.device))
-        x = parts["drop"](x)
-        for number, block in enumerate(parts["h"]):
-            x = block(x, caches[number] if caches else None)
-        return self.lm_head(parts["ln_f"](x))
+        return self.lm_head(self.transformer(tokens, arange(before, length, device=tokens.device), caches))
 
     def generate(
         self,
@@ -104,7 +92,7 @@ class GPT(nn.Module):
                 unread = text
                 for _ in range(count):
                     if not caches or caches[0].length + unread.shape[1] > self.block_size:
-                        caches = [nn.KeyValueCache() for _ in self.transformer["h"]]
+                        caches = [nn.KeyValueCache() for _ in self.transformer.h]
                         unread = text[:, -self.block_size :]
                     logits = self(unread, caches)[:, -1]
                     unread = expand_dims(sample_tokens(logits, temperature, top_k, generator), axis=1)
@@ -112,6 +100,34 @@ class GPT(nn.Module):
                 return text
         finally:
             self.train(training)
+
+
+class _Decoder(nn.Module):
+    """The tables of tokens and places, the blocks, and a norm behind them."""
+
+    def __init__(
+        self,
+        tokens: int,
+        places: int,
+        layers: int,
+        heads: int,
+        width: int,
+        dropout: float,
+        bias: bool,
+        approximate: str,
+    ) -> None:
+        super().__init__()
+        self.wte = nn.Embedding(tokens, width)
+        self.wpe = nn.Embedding(places, width)
+        self.drop = nn.Dropout(dropout)
+        self.h = nn.ModuleList(_Block(width, heads, dropout, bias, approximate) for _ in range(layers))
+        self.ln_f = nn.LayerNorm(width, bias=bias)
+
+    def forward(self, tokens: Array, places: Array, caches: Sequence[nn.KeyValueCache] | None) -> Array:
+        x = self.drop(self.wte(tokens) + self.wpe(places))
+        for number, block in enumerate(self.h):
+            x = block(x, caches[number] if caches else None)
+        return self.ln_f(x)
 
 
 class _Block(nn.Module):

@@ -4,7 +4,7 @@ from typing import Any
 
 from .. import nn
 from ..backends import Array
-from ..nn.init import constant_, kaiming_normal_
+from ..nn.init import kaiming_normal_
 
 __all__ = ["BasicBlock", "Bottleneck", "ResNet", "cifar_resnet", "resnet18", "resnet34", "resnet50"]
 
@@ -96,9 +96,6 @@ class ResNet(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            elif isinstance(module, nn.BatchNorm2d):
-                constant_(module.weight, 1.0)
-                constant_(module.bias, 0.0)
 
     def forward(self, x: Array) -> Array:
         """x: (N, height, width, in_channels). Returns (N, classes)."""

@@ -57,8 +57,8 @@ class ViT(nn.Module):
         )
         self.head = nn.Linear(hidden_dim, classes)
         normal_(self.pos_embedding, 0.0, 0.02)
-        constant_(self.head.weight, 0.0)
-        constant_(self.head.bias, 0.0)
+        for p in self.head.parameters():
+            constant_(p, 0.0)
 
     def forward(self, x: Array) -> Array:
         """x: (N, image_size, image_size, in_channels). Returns (N, classes)."""

@@ -8,8 +8,8 @@ from . import (
     data_types,
     elementwise,
     fft,
-    heads,
     grid_sampling,
+    heads,
     indexing,
     inspection,
     linalg,
@@ -18,8 +18,8 @@ from . import (
     manipulation,
     normalization,
     padding,
-    positions,
     pooling,
+    positions,
     random,
     recurrent,
     resampling,
@@ -39,9 +39,9 @@ from .creation import *
 from .data_types import *
 from .einsum import einsum
 from .elementwise import *
-from .heads import *
-from .grid_sampling import *
 from .embedding import embedding, embedding_bag
+from .grid_sampling import *
+from .heads import *
 from .indexing import *
 from .inspection import *
 from .linear_algebra import *
@@ -49,8 +49,8 @@ from .loss import *
 from .manipulation import *
 from .normalization import *
 from .padding import *
-from .positions import *
 from .pooling import *
+from .positions import *
 from .random import Generator, alpha_dropout, default_generator, drop_path, dropout, manual_seed
 from .recurrent import *
 from .resampling import *

@@ -16,15 +16,15 @@ from ..host import host as np
 from .compiling import compiled, in_parts
 from .tiles import VECTOR, add_products, are_parts_fast, rows_of_tile, vectors_of_tile
 
-__all__ = ["Geometry", "convolved", "is_direct", "spread", "weight_gradient"]
+__all__ = ["LARGEST", "Geometry", "convolved", "is_direct", "spread", "weight_gradient"]
 
 Lengths: TypeAlias = tuple[int, ...]
 Pairs: TypeAlias = tuple[tuple[int, int], ...]
 
-FEWEST = 4
+FEWEST = 5
 """At fewer positions along the last axis a matrix product of windows is faster."""
-LARGEST = 2**18
-"""Of how many elements a weight is read for each tile; with more a matrix product, which keeps parts, is faster."""
+LARGEST = 2**19
+"""Of how many elements a weight's gradient is summed in place for each image; a larger one is a matrix product."""
 PARTED = 500_000
 """From how many multiplications on threads pay."""
 CHUNK = 2**16
@@ -51,7 +51,6 @@ def is_direct(of: Geometry, channels: int, positions: Lengths, itemsize: int) ->
     return (
         min(positions) > 0
         and positions[-1] >= FEWEST
-        and of.out * prod(of.kernel) * of.ins // of.groups <= LARGEST
         and (are_parts_fast() or vectors_of_tile(channels // of.groups, itemsize) > 0)
     )
 
@@ -60,8 +59,8 @@ def convolved(x: Any, weight: Any, bias: Any, of: Geometry) -> Any:
     """(N, *lengths, ins) as (N, *positions, out)."""
     y = np.empty((len(x), *of.positions, of.out), x.dtype)
     columns = of.out // of.groups
-    matrices = weight.reshape(of.groups, columns, -1).swapaxes(1, 2)
-    _convolution(of).run(x, matrices, y, columns, bias)
+    matrices = weight.reshape(of.groups, columns, -1).swapaxes(1, 2).reshape(-1, columns)
+    _convolution(of, _width(columns, x.itemsize)).run(x, matrices, y, bias)
     return y
 
 
@@ -69,8 +68,8 @@ def spread(x: Any, weight: Any, bias: Any, of: Geometry) -> Any:
     """(N, *positions, out) as (N, *lengths, ins): the transpose of `convolved`."""
     y = np.empty((len(x), *of.lengths, of.ins), x.dtype)
     columns = of.ins // of.groups
-    matrices = weight.reshape(of.groups, of.out // of.groups, -1, columns).swapaxes(1, 2)
-    _transpose(of).run(x, matrices, y, columns, bias)
+    matrices = weight.reshape(of.groups, of.out // of.groups, -1, columns).swapaxes(1, 2).reshape(-1, columns)
+    _transpose(of, _width(columns, x.itemsize)).run(x, matrices, y, bias)
     return y
 
 
@@ -117,24 +116,31 @@ class _Plan:
         self.strides = (y_row, c_row, *a, b_step)
         self.work = int((self.tiles[:, 0] * (self.tiles[:, 6] - self.tiles[:, 5])).sum()) * length
 
-    def run(self, x: Any, matrices: Any, y: Any, columns: int, bias: Any) -> None:
+    def run(self, x: Any, matrices: Any, y: Any, bias: Any) -> None:
         """Write to y the products of x and matrices, plus the bias."""
         c = np.zeros(y.shape[-1], y.dtype) if bias is None else np.ascontiguousarray(bias)
-        matrices, x = np.ascontiguousarray(matrices), np.ascontiguousarray(x)
+        rows, columns = matrices.shape
+        wide = _width(columns, x.itemsize)
+        panels = np.zeros((-(-columns // wide), rows, wide), x.dtype)  # what a tile reads of them is in one piece
+        for number, panel in enumerate(panels):
+            some = matrices[:, number * wide : (number + 1) * wide]
+            panel[:, : some.shape[1]] = some
+        x = np.ascontiguousarray(x)
 
         def part(start: int, stop: int) -> None:
-            self.multiply(start, stop, x, matrices, 0, c, y, y[:1].size, columns)
+            self.multiply(start, stop, x, panels, 0, rows * wide, c, y, y[:1].size, columns)
 
         self.share(part, len(x), columns)
 
     def sums(self, x: Any, cotangent: Any, shape: Lengths) -> Any:
         """The sum over all images of products of x and the cotangent."""
         x, cotangent = np.ascontiguousarray(x), np.ascontiguousarray(cotangent)
+        wide = _width(shape[-1], x.itemsize)
         totals: dict[int, Any] = {}
 
         def part(start: int, stop: int) -> None:
             total = totals[start] = np.zeros(shape, x.dtype)
-            self.multiply(start, stop, x, cotangent, cotangent[:1].size, total, total, 0, shape[-1])
+            self.multiply(start, stop, x, cotangent, cotangent[:1].size, wide, total, total, 0, shape[-1])
 
         self.share(part, len(x), shape[-1])
         total, *others = (totals[start] for start in sorted(totals))  # in order, so that it is the same every time
@@ -150,14 +156,21 @@ class _Plan:
             in_parts(part, count)
 
     def multiply(
-        self, start: int, stop: int, x: Any, b: Any, b_image: int, c: Any, y: Any, y_image: int, columns: int
-    ) -> None:
+        self, start: int, stop: int, x: Any, b: Any, b_image: int, b_panel: int, c: Any, y: Any, y_image: int,
+        columns: int,
+    ) -> None:  # fmt: skip
         """The tiles from `start` to `stop`, counted through all images."""
         frame, vectors = self.frame, vectors_of_tile(columns, x.itemsize)
         of_x = (x.reshape(-1), x[:1].size, np.zeros(frame.size, x.dtype), frame.lines, frame.line)
-        of_y = (c.reshape(-1), y.reshape(-1), y_image, columns, max(vectors, 1) * VECTOR // x.itemsize)
+        of_b = (b.reshape(-1), b_image, b_panel)
+        of_y = (c.reshape(-1), y.reshape(-1), y_image, columns, _width(columns, x.itemsize))
         blocks = (self.a_blocks, self.b_blocks, self.length)
-        _products(vectors)(start, stop, self.tiles, *blocks, *of_x, b.reshape(-1), b_image, *of_y, *self.strides)
+        _products(vectors)(start, stop, self.tiles, *blocks, *of_x, *of_b, *of_y, *self.strides)
+
+
+def _width(columns: int, itemsize: int) -> int:
+    """How many columns a tile has."""
+    return max(vectors_of_tile(columns, itemsize), 1) * VECTOR // itemsize
 
 
 @cache
@@ -165,8 +178,8 @@ def _products(vectors: int) -> Callable[..., None]:
     @compiled
     def multiply(
         start: int, stop: int, tiles: Any, a_blocks: Any, b_blocks: Any, length: int, x: Any, x_image: int,
-        frame: Any, lines: Any, line: int, b: Any, b_image: int, c: Any, y: Any, y_image: int, columns: int,
-        wide: int, y_row: int, c_row: int, a_row: int, a_step: int, b_step: int,
+        frame: Any, lines: Any, line: int, b: Any, b_image: int, b_panel: int, c: Any, y: Any, y_image: int,
+        columns: int, wide: int, y_row: int, c_row: int, a_row: int, a_step: int, b_step: int,
     ) -> None:  # fmt: skip
         count = len(tiles)
         for image in range(start // count, (stop + count - 1) // count):
@@ -175,15 +188,17 @@ def _products(vectors: int) -> Callable[..., None]:
                 for i in range(len(lines)):
                     frame[lines[i, 0] : lines[i, 0] + line] = a[lines[i, 1] : lines[i, 1] + line]
                 a = frame
-            for tile in range(max(start - image * count, 0), min(stop - image * count, count)):
-                rows, y_at, c_at, a_at, b_at, low, high = tiles[tile]
-                for column in range(0, columns, wide):
+            first, last = max(start - image * count, 0), min(stop - image * count, count)
+            for panel in range((columns + wide - 1) // wide):
+                column = panel * wide
+                for tile in range(first, last):
+                    rows, y_at, c_at, a_at, b_at, low, high = tiles[tile]
                     add_products(
                         rows, columns - column, vectors,
                         y, image * y_image + y_at + column, y_row,
                         c, c_at + column, c_row,
                         a, a_at, a_row, a_step, a_blocks[low:high],
-                        b, image * b_image + b_at + column, b_step, b_blocks[low:high],
+                        b, image * b_image + panel * b_panel + b_at, b_step, b_blocks[low:high],
                         length,
                     )  # fmt: skip
 
@@ -191,11 +206,11 @@ def _products(vectors: int) -> Callable[..., None]:
 
 
 @lru_cache(256)
-def _convolution(of: Geometry) -> _Plan:
+def _convolution(of: Geometry, wide: int) -> _Plan:
     frame, strides, first = _reached(of)
     columns, channels = of.out // of.groups, of.ins // of.groups
     a_blocks, length = _kernel(of, frame)
-    b_blocks = np.arange(len(a_blocks)) * (length * columns)
+    b_blocks = np.arange(len(a_blocks)) * (length * wide)
     at = _places([range(n) for n in of.positions[:-1]], strides)
     rows, begins = _parts(of.positions[-1])
     line, part, group = np.ix_(np.arange(len(at)), np.arange(len(rows)), np.arange(of.groups))
@@ -204,11 +219,11 @@ def _convolution(of: Geometry) -> _Plan:
         (line * of.positions[-1] + begins[part]) * of.out + group * columns,
         group * columns,
         first + at[line] + begins[part] * strides[-1] + group * channels,
-        group * (len(a_blocks) * length * columns),
+        group * (len(a_blocks) * length * wide),
         0,
         len(a_blocks),
     )
-    return _Plan(frame, tiles, (a_blocks, b_blocks), length, of.out, 0, (strides[-1], 1), columns)
+    return _Plan(frame, tiles, (a_blocks, b_blocks), length, of.out, 0, (strides[-1], 1), wide)
 
 
 @lru_cache(256)
@@ -237,7 +252,7 @@ def _gradient(of: Geometry) -> _Plan:
 
 
 @lru_cache(256)
-def _transpose(of: Geometry) -> _Plan:
+def _transpose(of: Geometry, wide: int) -> _Plan:
     """The phases of the stride each take other elements of the kernel, and are convolutions without a stride."""
     axes = [
         list(_phases(*axis)) for axis in zip(of.lengths, of.kernel, of.stride, of.padding, of.dilation, strict=True)
@@ -246,7 +261,7 @@ def _transpose(of: Geometry) -> _Plan:
     low, high = tuple(min(a for a, _ in each) for each in reach), tuple(max(b for _, b in each) for each in reach)
     frame = _Frame(of.positions, of.out, low, high)
     columns, length = of.ins // of.groups, of.out // of.groups
-    y_steps, elements = _steps(of.lengths, of.ins), _steps(of.kernel, length * columns)
+    y_steps, elements = _steps(of.lengths, of.ins), _steps(of.kernel, length * wide)
     tables, a_blocks, b_blocks, count = [], [np.empty(0, np.int64)], [np.empty(0, np.int64)], 0
     for phase in product(*axes):
         starts, counts, taken = zip(*phase, strict=True)
@@ -262,16 +277,14 @@ def _transpose(of: Geometry) -> _Plan:
                 y_at[line] + (starts[-1] + begins[part] * of.stride[-1]) * of.ins + group * columns,
                 group * columns,
                 frame.origin + a_at[line] + begins[part] * frame.steps[-1] + group * length,
-                group * (prod(of.kernel) * length * columns),
+                group * (prod(of.kernel) * length * wide),
                 count,
                 count + len(a_blocks[-1]),
             )
         )
         count += len(a_blocks[-1])
     blocks = (np.concatenate(a_blocks), np.concatenate(b_blocks))
-    return _Plan(
-        frame, np.concatenate(tables), blocks, length, of.stride[-1] * of.ins, 0, (frame.steps[-1], 1), columns
-    )
+    return _Plan(frame, np.concatenate(tables), blocks, length, of.stride[-1] * of.ins, 0, (frame.steps[-1], 1), wide)
 
 
 def _phases(

@@ -5,7 +5,9 @@ that nothing need be gathered (Georganas et al., "High-Performance Deep Learning
 Loops do not say what belongs into registers, so the tile is written in LLVM's own vectors: rows of `VECTOR` bytes.
 """
 
+from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 __all__ = ["VECTOR", "add_products", "are_parts_fast", "register", "rows_of_tile", "vectors_of_tile"]
@@ -101,35 +103,37 @@ def register() -> None:
         return call
 
 
+@cache
+def _llvm() -> tuple[Any, Any]:
+    """LLVM's types and constants, and numba's ways to write its code."""
+    return import_module("llvmlite.ir"), import_module("numba.core.cgutils")
+
+
 def _one_for_each_number_of_rows(context: Any, builder: Any, signature: Any, given: Any) -> Any:
     """A tile's code for each number of rows, and the choice among them."""
-    from llvmlite import ir
-
-    class Operand:
-        """The part of a flat array that begins at an offset."""
-
-        def __init__(self, number: int, at: int | None = None) -> None:
-            array = context.make_array(signature.args[number])(context, builder, given[number])
-            self.start = array.data if at is None else builder.gep(array.data, [given[at]])
-            self.length = builder.extract_value(array.shape, 0)
-
+    ir, _ = _llvm()
     (rows, columns, _, _, _, y_row, _, _, c_row, _, _, a_row, a_step, _, _, _, b_step, _, length) = given
-    y, c, a, a_blocks, b, b_blocks = (Operand(*at) for at in ((3, 4), (6, 7), (9, 10), (13,), (14, 15), (17,)))
+
+    def array(number: int) -> Any:
+        return context.make_array(signature.args[number])(context, builder, given[number])
+
+    y, c, a, b = (builder.gep(array(number).data, [given[number + 1]]) for number in (3, 6, 9, 14))
+    a_blocks, b_blocks, blocks = array(13).data, array(17).data, builder.extract_value(array(13).shape, 0)
     scalar = context.get_value_type(signature.args[3].dtype)
     size = context.get_abi_sizeof(scalar)
-    whole = signature.args[2].literal_value
     vector = ir.VectorType(scalar, VECTOR // size)
-    mask = None if whole else _mask(builder, columns, vector.count)
+    vectors = signature.args[2].literal_value
+    mask = None if vectors else _mask(builder, columns, vector.count)
     end = builder.append_basic_block("end")
     choice = builder.switch(rows, end)
     for count in range(1, rows_of_tile() + 1):
         block = builder.append_basic_block(f"rows_{count}")
-        choice.add_case(ir.Constant(ir.IntType(64), count), block)
+        choice.add_case(ir.Constant(rows.type, count), block)
         builder.position_at_end(block)
-        writer = _Tile(builder, vector, size, mask, count, whole or 1)
-        writer.load(c.start, c_row)
-        writer.add((a.start, a_row, a_step, a_blocks.start), (b.start, b_step, b_blocks.start), a_blocks.length, length)
-        writer.store(y.start, y_row)
+        tile = _Tile(builder, vector, size, mask, count, vectors or 1)
+        tile.load(c, c_row)
+        tile.add((a, a_row, a_step, a_blocks), (b, b_step, b_blocks), blocks, length)
+        tile.store(y, y_row)
         builder.branch(end)
     builder.position_at_end(end)
     return context.get_dummy_value()
@@ -137,97 +141,79 @@ def _one_for_each_number_of_rows(context: Any, builder: Any, signature: Any, giv
 
 def _mask(builder: Any, columns: Any, lanes: int) -> Any:
     """Of a vector's elements, those before the number of columns."""
-    from llvmlite import ir
-
-    kind = ir.VectorType(ir.IntType(64), lanes)
-    numbers = ir.Constant(kind, list(range(lanes)))
-    return builder.icmp_signed("<", numbers, _repeated(builder, columns, kind))
+    ir, _ = _llvm()
+    kind = ir.VectorType(columns.type, lanes)
+    return builder.icmp_signed("<", ir.Constant(kind, list(range(lanes))), _repeated(builder, columns, kind))
 
 
 def _repeated(builder: Any, scalar: Any, vector: Any) -> Any:
-    from llvmlite import ir
-
-    index = ir.IntType(32)
-    empty = ir.Constant(vector, ir.Undefined)
+    """A vector of one number."""
+    ir, _ = _llvm()
+    index, empty = ir.IntType(32), ir.Constant(vector, ir.Undefined)
     first = builder.insert_element(empty, scalar, ir.Constant(index, 0))
     return builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(index, vector.count), [0] * vector.count))
 
 
 class _Tile:
-    """Writes the code of a tile with a number of rows and of vectors in each."""
+    """Writes the code of a tile of so many rows and vectors; a mask says which part of a vector there is."""
 
     def __init__(self, builder: Any, vector: Any, size: int, mask: Any, rows: int, vectors: int) -> None:
-        from llvmlite import ir
-        from numba.core import cgutils
-
+        self.ir, self.code = _llvm()
         self.builder, self.vector, self.size, self.mask = builder, vector, size, mask
-        self.places = [[cgutils.alloca_once(builder, vector) for _ in range(vectors)] for _ in range(rows)]
-        self.number = lambda n: ir.Constant(ir.IntType(64), n)
-
-    def pointers(self, start: Any, row: Any) -> Any:
-        """Where each vector of the tile lies in memory, with the register that holds it."""
-        for i, places in enumerate(self.places):
-            for j, place in enumerate(places):
-                offset = self.builder.add(
-                    self.builder.mul(self.number(i), row), self.number(j * self.vector.count), flags=["nsw"]
-                )
-                yield self.vector_at(self.builder.gep(start, [offset])), place
-
-    def vector_at(self, pointer: Any) -> Any:
-        return self.builder.bitcast(pointer, self.vector.as_pointer())
-
-    def read(self, pointer: Any) -> Any:
-        from llvmlite import ir
-
-        if self.mask is None:
-            value = self.builder.load(pointer)
-            value.align = self.size
-            return value
-        align = ir.Constant(ir.IntType(32), self.size)
-        kind = ir.FunctionType(self.vector, [pointer.type, align.type, self.mask.type, self.vector])
-        return self.call("load", kind, [pointer, align, self.mask, ir.Constant(self.vector, None)])
-
-    def write(self, value: Any, pointer: Any) -> None:
-        from llvmlite import ir
-
-        if self.mask is None:
-            self.builder.store(value, pointer).align = self.size
-            return
-        align = ir.Constant(ir.IntType(32), self.size)
-        kind = ir.FunctionType(ir.VoidType(), [self.vector, pointer.type, align.type, self.mask.type])
-        self.call("store", kind, [value, pointer, align, self.mask])
-
-    def call(self, what: str, kind: Any, arguments: list[Any]) -> Any:
-        """The masked load or store, which touches no memory behind the last column."""
-        from numba.core import cgutils
-
-        of = f"v{self.vector.count}{'f32' if self.size == 4 else 'f64'}"
-        name = f"llvm.masked.{what}.{of}.p0"
-        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), arguments)
+        self.align = self.ir.Constant(self.ir.IntType(32), size)
+        # Places in memory for LLVM to put into registers, which it does for all that no pointer goes to.
+        self.places = [[self.code.alloca_once(builder, vector) for _ in range(vectors)] for _ in range(rows)]
 
     def load(self, start: Any, row: Any) -> None:
-        for pointer, place in self.pointers(start, row):
-            self.builder.store(self.read(pointer), place)
+        for number, places in enumerate(self.places):
+            for place, pointer in zip(places, self.line(self.after(start, row, number)), strict=True):
+                self.builder.store(self.read(pointer), place)
 
     def store(self, start: Any, row: Any) -> None:
-        for pointer, place in self.pointers(start, row):
-            self.write(self.builder.load(place), pointer)
+        for number, places in enumerate(self.places):
+            for place, pointer in zip(places, self.line(self.after(start, row, number)), strict=True):
+                self.write(self.builder.load(place), pointer)
 
     def add(self, a: Any, b: Any, blocks: Any, length: Any) -> None:
-        from numba.core import cgutils
-
         builder, (a_start, a_row, a_step, a_blocks), (b_start, b_step, b_blocks) = self.builder, a, b
-        with cgutils.for_range(builder, blocks) as block:
+        with self.code.for_range(builder, blocks) as block:
             of_a = builder.gep(a_start, [builder.load(builder.gep(a_blocks, [block.index]))])
             of_b = builder.gep(b_start, [builder.load(builder.gep(b_blocks, [block.index]))])
-            with cgutils.for_range(builder, length) as at:
-                line = builder.gep(of_b, [builder.mul(at.index, b_step)])
-                places = [self.number(j * self.vector.count) for j in range(len(self.places[0]))]
-                vectors = [self.read(self.vector_at(builder.gep(line, [place]))) for place in places]
-                element = builder.gep(of_a, [builder.mul(at.index, a_step)])
-                for i, row in enumerate(self.places):
-                    scalar = builder.load(builder.gep(element, [builder.mul(self.number(i), a_row)]))
-                    repeated = _repeated(builder, scalar, self.vector)
-                    for vector, place in zip(vectors, row, strict=True):
-                        product = builder.fmul(repeated, vector, flags=["contract"])
+            with self.code.for_range(builder, length) as step:
+                vectors = [self.read(pointer) for pointer in self.line(self.after(of_b, b_step, step.index))]
+                elements = self.after(of_a, a_step, step.index)
+                for number, places in enumerate(self.places):
+                    element = _repeated(builder, builder.load(self.after(elements, a_row, number)), self.vector)
+                    for vector, place in zip(vectors, places, strict=True):
+                        product = builder.fmul(element, vector, flags=["contract"])
                         builder.store(builder.fadd(product, builder.load(place), flags=["contract"]), place)
+
+    def after(self, pointer: Any, step: Any, count: Any) -> Any:
+        """The pointer so many steps on."""
+        count = self.ir.Constant(step.type, count) if isinstance(count, int) else count
+        return self.builder.gep(pointer, [self.builder.mul(step, count)])
+
+    def line(self, pointer: Any) -> Iterator[Any]:
+        """Pointers to the vectors of a row."""
+        for number in range(len(self.places[0])):
+            at = self.ir.Constant(self.ir.IntType(64), number * self.vector.count)
+            yield self.builder.bitcast(self.builder.gep(pointer, [at]), self.vector.as_pointer())
+
+    def read(self, pointer: Any) -> Any:
+        if self.mask is not None:
+            return self.masked("load", self.vector, pointer, self.align, self.mask, self.ir.Constant(self.vector, None))
+        value = self.builder.load(pointer)
+        value.align = self.size
+        return value
+
+    def write(self, value: Any, pointer: Any) -> None:
+        if self.mask is not None:
+            self.masked("store", self.ir.VoidType(), value, pointer, self.align, self.mask)
+        else:
+            self.builder.store(value, pointer).align = self.size
+
+    def masked(self, what: str, result: Any, *given: Any) -> Any:
+        """A load or store that touches no memory behind the last column."""
+        kind = self.ir.FunctionType(result, [value.type for value in given])
+        name = f"llvm.masked.{what}.v{self.vector.count}f{8 * self.size}.p0"
+        return self.builder.call(self.code.get_or_insert_function(self.builder.module, kind, name), given)

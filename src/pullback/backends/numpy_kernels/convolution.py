@@ -1,4 +1,4 @@
-"""Kernels of convolutions: windows gathered for a block of images, and one matrix product for the block.
+"""Kernels of convolutions: compiled tiles, or windows gathered for a block of images and one matrix product for it.
 
 The windows of a block fit into the processor's cache, so that they cost little time and no memory. The gradient with
 respect to the input gathers windows of the output's gradient (the kernel mirrored), or adds products to where their
@@ -157,7 +157,7 @@ def _(
     windows = Windows(x, kernel, stride, padding, dilation, groups)
     shape = (x.shape[1:-1], windows.positions, x.shape[-1], cotangent.shape[-1])
     of = direct.Geometry(*shape, kernel, stride, padding, dilation, groups)
-    if _is_direct(x, of, of.out, of.positions):
+    if of.out * windows.width <= direct.LARGEST and _is_direct(x, of, of.out, of.positions):
         return direct.weight_gradient(x, cotangent, of)
     out = cotangent.shape[-1] // groups
     totals: dict[int, Any] = {}

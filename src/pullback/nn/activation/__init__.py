@@ -4,20 +4,16 @@ All take any shape, floating, and give the same shape and dtype; those that say 
 halves it. `inplace` is accepted wherever PyTorch has it, and has no effect: an array is never overwritten here.
 """
 
-from . import exponential, gates, hard, normalized, rectifiers, shrinkage, smooth
-from .exponential import *
-from .gates import *
-from .hard import *
-from .normalized import *
-from .rectifiers import *
-from .shrinkage import *
-from .smooth import *
+from .exponential import CELU, ELU, SELU
+from .gates import GLU
+from .hard import Hardsigmoid, Hardswish, Hardtanh, ReLU6
+from .normalized import LogSoftmax, Softmax, Softmax2d, Softmin
+from .rectifiers import LeakyReLU, PReLU, ReLU, RReLU, Threshold
+from .shrinkage import Hardshrink, Softshrink, Tanhshrink
+from .smooth import GELU, LogSigmoid, Mish, Sigmoid, SiLU, Softplus, Softsign, Tanh
 
-__all__: list[str] = []
-__all__ += exponential.__all__
-__all__ += gates.__all__
-__all__ += hard.__all__
-__all__ += normalized.__all__
-__all__ += rectifiers.__all__
-__all__ += shrinkage.__all__
-__all__ += smooth.__all__
+__all__ = [
+    "CELU", "ELU", "GELU", "GLU", "SELU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU",
+    "LogSigmoid", "LogSoftmax", "Mish", "PReLU", "RReLU", "ReLU", "ReLU6", "SiLU", "Sigmoid", "Softmax",
+    "Softmax2d", "Softmin", "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink", "Threshold",
+]  # fmt: skip
