@@ -16,6 +16,8 @@ _AT_ONCE = 1 << 18
 """How many weights each thread has in memory at once, unless a row of one matrix has more."""
 _TOGETHER = 1 << 16
 """The same where many small matrices are taken at once: memory that is neither asked for nor fetched anew."""
+_WORTH_PARTING = 1 << 19
+"""From how many weights on threads win where matrices are small: BLAS lets one of them in at a time."""
 _BLAS_ALONE = 1 << 18
 """Up to how many multiplications OpenBLAS takes one thread."""
 
@@ -208,7 +210,7 @@ class _Block:
 def _run(part: Callable[[int, int], None], call: _Call) -> None:
     """Take all places, in several threads where that can be done."""
     places = call.batch[0] if call.together else prod(call.batch)
-    if not call.parted:
+    if not call.parted or (call.alone and prod(call.batch) * call.rows * call.keys < _WORTH_PARTING):
         part(0, places)
     elif call.alone:
         in_parts(part, places)
