@@ -16,7 +16,6 @@ class Goal(NamedTuple):
     @property
     def reached(self):
         """Whether the figure is within its bound."""
-        """Whether the figure is within its bound."""
         return (self.at_least is None or self.value >= self.at_least) and (
             self.at_most is None or self.value <= self.at_most
         )

@@ -8,7 +8,7 @@ from ..autodiff.tensor import Tensor
 from ..backends import Array
 from ..ops.elementwise import exp
 from ..ops.manipulation import reshape
-from ..ops.random import Generator, normal
+from ..ops.random import Generator, default_generator, random_normal
 from ..ops.statistical import mean
 from ..ops.statistical import sum as sum_
 from .mlp import MLP
@@ -81,13 +81,13 @@ class VAE(Autoencoder):
         if not self.training:
             return self.decode(mean), mean, log_variance
         # The noise is drawn apart from the distribution, so that gradients reach its mean and width.
-        noise = normal(tuple(mean.shape), dtype=mean.dtype)
+        noise = _noise_like(mean, tuple(mean.shape))
         return self.decode(mean + noise * exp(0.5 * log_variance)), mean, log_variance
 
     def sample(self, count: int, generator: Generator | None = None) -> Tensor:
         """Logits (count, *shape) of samples that were never seen, from codes of the standard normal distribution."""
         weight = next(iter(self.decoder.parameters()))
-        found: Tensor = self.decode(normal((count, self.latent), dtype=weight.dtype, generator=generator))
+        found: Tensor = self.decode(_noise_like(weight, (count, self.latent), generator))
         return found
 
     @staticmethod
@@ -97,3 +97,10 @@ class VAE(Autoencoder):
         means, log_variance: (N, latent). Returns a 0-d array, in nats for each sample; appendix B of the paper.
         """
         return mean(0.5 * sum_(means * means + exp(log_variance) - 1 - log_variance, axis=1))
+
+
+def _noise_like(x: Array, shape: tuple[int, ...], generator: Generator | None = None) -> Array:
+    """Standard normal values in the dtype of x, where it lives."""
+    generator = generator or default_generator()
+    like = x.detach() if isinstance(x, Tensor) else x
+    return random_normal(like, seed=generator.seed, offset=generator.advance(prod(shape) + 1), shape=shape)

@@ -15,7 +15,7 @@ from ..interop.safetensors import load_safetensors
 from ..interop.torch import from_torch_state_dict
 from ..nn.init import constant_, normal_
 from ..ops.attention import scaled_dot_product_attention
-from ..ops.creation import arange, ones_like, zeros_like
+from ..ops.creation import arange, ones_like, zeros, zeros_like
 from ..ops.data_types import astype
 from ..ops.elementwise import maximum, sqrt, tanh
 from ..ops.manipulation import expand_dims, permute_dims, reshape
@@ -67,6 +67,8 @@ class Bert(nn.Module):
                 normal_(module.weight, 0.0, initializer_range)
             if isinstance(module, nn.Linear) and module.bias is not None:
                 constant_(module.bias, 0.0)
+        with no_grad():
+            self.embeddings.word_embeddings.weight[0, :] = 0.0  # that of padding
 
     def forward(
         self, tokens: Array, attention_mask: Array | None = None, token_types: Array | None = None
@@ -219,7 +221,14 @@ class SentenceEncoder:
         return cls(model, tokenizer)
 
     def tokens(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """The tokens of sentences, and a mask that is 0 for padding: each (N, L), of int64."""
+        """The tokens of sentences, and a mask that is 0 for padding: each (N, L), of int64.
+
+        Raises TypeError for one string in place of several.
+        """
+        if isinstance(sentences, str):
+            raise TypeError("a SentenceEncoder takes a list of sentences; got one string: put it in a list")
+        if not sentences:
+            return zeros((0, 1), dtype="int64"), zeros((0, 1), dtype="int64")
         encoded = self.tokenizer.encode_batch(list(sentences))
         owner = backend()
         ids, masks = ([getattr(e, what) for e in encoded] for what in ("ids", "attention_mask"))

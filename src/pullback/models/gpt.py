@@ -20,7 +20,7 @@ __all__ = ["GPT", "from_gpt2_state_dict"]
 
 
 class GPT(nn.Module):
-    """The decoder of GPT-2 (Radford et al., 2019), with nanoGPT's names and defaults.
+    """The decoder of GPT-2 (Radford et al., 2019), with nanoGPT's names and GPT-2's sizes.
 
     vocab_size: how many tokens there are. block_size: the longest text. n_layer: blocks of n_head heads each, n_embd
         wide together. dropout: the share that is dropped. bias: whether maps and norms have one; GPT-2's do.

@@ -181,8 +181,6 @@ class MultiheadAttention(Module):
                     "with add_bias_kv or add_zero_attn pass attn_mask: is_causal knows nothing of their keys"
                 )
             is_causal = False
-        if is_causal and attn_mask is not None and len(attn_mask.shape) == 2:
-            attn_mask = None
         mask = attention_mask(attn_mask, key_padding_mask, queries, heads=self.num_heads, extra=extra)
         grouped = self.num_heads // self.num_key_value_heads
         p = self.dropout if self.training else 0.0

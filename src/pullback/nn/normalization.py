@@ -137,7 +137,7 @@ class _BatchNorm(_RunningNorm):
                 f"variance; got shape {tuple(x.shape)}. Leave out the last batch (drop_last=True), or call eval()"
             )
         y, batch_mean, batch_var = batch_norm(x, self.weight, self.bias, eps=self.eps)
-        if self.training and self.track_running_stats:
+        if self.training and self.track_running_stats and size:
             self._track(batch_mean, batch_var, size, self.momentum)
         return y
 

@@ -78,7 +78,9 @@ def attention_mask(
 
 
 def _bias(mask: Array, like: Array) -> Array:
-    """What is added to the scores for a mask."""
+    """What is added to the scores for a mask. Raises TypeError for one of integers, which could mean either kind."""
+    if "int" in dtype_name(mask.dtype):
+        raise TypeError(f"a mask is of booleans, or of floats that are added; got {dtype_name(mask.dtype)}")
     if dtype_name(mask.dtype) != "bool":
         return astype(mask, like.dtype)
     return where(mask, -inf, zeros_like(astype(mask, like.dtype)))

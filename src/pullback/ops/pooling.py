@@ -21,6 +21,7 @@ from .resampling import resample
 from .scatter import scatter_add_along_axis
 from .searching import where
 from .taps import Taps, adaptive, sliding, sliding_count
+from .utility import anywhere
 from .windows import PerAxis, each_axis
 
 __all__ = [
@@ -291,11 +292,15 @@ def max_unpool(
     positions = tuple(x.shape[-1 - axes : -1])
     if tuple(indices.shape) != tuple(x.shape):
         raise ValueError(f"max_unpool takes an index for each element; got shapes {x.shape} and {indices.shape}")
+    if "int" not in dtype_name(indices.dtype):
+        raise TypeError(f"max_unpool takes integers for indices; got {dtype_name(indices.dtype)}")
     usual = tuple((n - 1) * s - 2 * p + k for n, s, p, k in zip(positions, steps, pads, kernel, strict=True))
     lengths = usual if output_size is None else tuple(map(int, output_size))
     lengths = lengths[1:-1] if len(lengths) == axes + 2 else lengths
     if len(lengths) != axes or any(abs(n - m) >= s for n, m, s in zip(lengths, usual, steps, strict=True)):
         raise ValueError(f"output_size is the {axes} lengths, less than a stride from {usual}; got {output_size}")
+    if bool(anywhere((indices < 0) | (indices >= prod(lengths)))):
+        raise ValueError(f"max_unpool takes indices from 0 to {prod(lengths) - 1}, for the lengths {lengths}")
     lead, c = tuple(x.shape[: -1 - axes]), x.shape[-1]
     rows = (prod(lead), prod(positions), c)
     flat = _put_along_axis(reshape(x, rows), reshape(indices, rows), size=prod(lengths))

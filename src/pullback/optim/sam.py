@@ -92,12 +92,15 @@ class SAM(Optimizer):
         """
         if not self._origins:
             raise RuntimeError("second_step goes back from first_step, which was not called or found no gradient")
-        for p, array in self._origins:
-            p.array = array
-        self._origins.clear()
+        self._go_back()
         self.base_optimizer.step()
         if zero_grad:
             self.zero_grad()
+
+    def _go_back(self) -> None:
+        for p, array in self._origins:
+            p.array = array
+        self._origins.clear()
 
     def step(self, closure: Callable[[], Any] | None = None, *, hyper: Any = None) -> Any:
         """Both steps.
@@ -110,8 +113,12 @@ class SAM(Optimizer):
         with enable_grad():
             loss = closure()
         self.first_step()
-        with enable_grad():
-            closure()
+        try:
+            with enable_grad():
+                closure()
+        except BaseException:  # Ctrl-C too: nobody is to find the weights where they climbed to
+            self._go_back()
+            raise
         self.second_step()
         return loss
 

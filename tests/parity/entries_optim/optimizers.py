@@ -4,6 +4,7 @@ from .entry import Generator, OptimizerEntry, log_uniform, pick, some
 from .references import LAMB, Lion
 
 HINTS = "foreach and fused are taken and make no difference; there is no capturable and no differentiable."
+HINT = "foreach is taken and makes no difference; there is no capturable and no differentiable."
 NO_COMPLEX = "Complex parameters are refused."
 
 
@@ -170,21 +171,21 @@ OPTIMIZERS = [
     OptimizerEntry("SGD", _sgd, differs=HINTS),
     OptimizerEntry("Adam", _adam_decoupled, differs=f"{HINTS} {NO_COMPLEX}"),
     OptimizerEntry("AdamW", _adam, differs=f"{HINTS} {NO_COMPLEX}"),
-    OptimizerEntry("Adamax", _moments, differs=f"{HINTS} {NO_COMPLEX}"),
+    OptimizerEntry("Adamax", _moments, differs=f"{HINT} {NO_COMPLEX}"),
     OptimizerEntry(
         "NAdam",
         _nadam,
-        differs=f"mu_product, the product of the momenta, is a Python number. {HINTS} {NO_COMPLEX}",
+        differs=f"mu_product, the product of the momenta, is a Python number. {HINT} {NO_COMPLEX}",
     ),
-    OptimizerEntry("RAdam", _radam, differs=f"{HINTS} {NO_COMPLEX}"),
-    OptimizerEntry("RMSprop", _rmsprop, differs=f"{HINTS} {NO_COMPLEX}"),
+    OptimizerEntry("RAdam", _radam, differs=f"{HINT} {NO_COMPLEX}"),
+    OptimizerEntry("RMSprop", _rmsprop, differs=f"{HINT} {NO_COMPLEX}"),
     OptimizerEntry("Adagrad", _adagrad, differs=f"{HINTS} {NO_COMPLEX} The rows of sparse gradients are not known."),
-    OptimizerEntry("Adadelta", _adadelta, differs=f"{HINTS} {NO_COMPLEX}"),
-    OptimizerEntry("Rprop", _rprop, by_group=("lr",), feedback=0.0, differs=f"{HINTS} {NO_COMPLEX}"),
+    OptimizerEntry("Adadelta", _adadelta, differs=f"{HINT} {NO_COMPLEX}"),
+    OptimizerEntry("Rprop", _rprop, by_group=("lr",), feedback=0.0, differs=f"{HINT} {NO_COMPLEX}"),
     OptimizerEntry(
-        "ASGD", _asgd, differs=f"eta and mu, the rate and the share of the coming step, are Python numbers. {HINTS}"
+        "ASGD", _asgd, differs=f"eta and mu, the rate and the share of the coming step, are Python numbers. {HINT}"
     ),
-    OptimizerEntry("Adafactor", _adafactor, differs=f"{HINTS} {NO_COMPLEX}"),
+    OptimizerEntry("Adafactor", _adafactor, differs=f"{HINT} {NO_COMPLEX}"),
     OptimizerEntry(
         "Muon",
         _muon,

@@ -4,9 +4,11 @@ The extra `cpu` installs numba. It is imported, and a kernel compiled, when the 
 to win that second back. Compiled functions let go of the interpreter's lock, so that plain threads share their work.
 """
 
+import logging
 import os
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from queue import SimpleQueue
 from threading import Lock, Thread
@@ -24,7 +26,14 @@ WORTHWHILE = 50_000
 
 @cache
 def _is_installed() -> bool:
-    return find_spec("numba") is not None
+    if find_spec("numba") is None:
+        return False
+    try:
+        import_module("numba")
+    except Exception as error:  # one that does not go with this NumPy, say: all works without it
+        logging.getLogger("pullback").warning("numba is installed and not used: %s", error)
+        return False
+    return True
 
 
 def is_worthwhile(size: int) -> bool:
@@ -117,10 +126,18 @@ def in_parts(function: Callable[..., None], length: int, *arguments: Any) -> Non
     done: SimpleQueue[BaseException | None] = SimpleQueue()
     for tasks, start, stop in zip(workers, ends[1:-1], ends[2:], strict=True):
         tasks.put((done, function, start, stop, *arguments))
+    errors: list[BaseException | None] = []
     try:
         function(0, ends[1], *arguments)
-    finally:
-        errors = [done.get() for _ in workers]
-    for error in errors:
-        if error is not None:
-            raise error
+    except BaseException as error:
+        errors.append(error)
+    waiting = len(workers)
+    while waiting:
+        try:
+            errors.append(done.get())
+            waiting -= 1
+        except KeyboardInterrupt as error:  # raised when nobody writes to the arrays any more
+            errors.append(error)
+    for found in errors:
+        if found is not None:
+            raise found

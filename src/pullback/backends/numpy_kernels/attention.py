@@ -1,8 +1,7 @@
 """Kernels of attention: some rows of the weights at a time, in memory that stays in the cache."""
 
 from collections.abc import Callable, Iterator
-from functools import cache
-from importlib.util import find_spec
+from contextlib import nullcontext
 from math import prod
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ from ..host import host as np
 from ..numba_kernels import is_worthwhile
 from ..numba_kernels.attention import slopes_of_rows, softmax_of_rows
 from ..numba_kernels.compiling import in_parts
+from .parallel import blas_alone
 from .table import kernel
 
 _AT_ONCE = 1 << 18
@@ -138,7 +138,7 @@ class _Call(NamedTuple):
     @property
     def parted(self) -> bool:
         """Whether threads of ours part the work: else BLAS's own do, and both at once would wait for each other."""
-        return prod(self.batch) > 1 and (self.alone or _blas() is not None)
+        return prod(self.batch) > 1 and (self.alone or blas_alone() is not None)
 
 
 def _call(
@@ -212,21 +212,9 @@ def _run(part: Callable[[int, int], None], call: _Call) -> None:
     places = call.batch[0] if call.together else prod(call.batch)
     if not call.parted or (call.alone and prod(call.batch) * call.rows * call.keys < _WORTH_PARTING):
         part(0, places)
-    elif call.alone:
-        in_parts(part, places)
     else:
-        with _blas().limit(limits=1):
+        with nullcontext() if call.alone else blas_alone() or nullcontext():
             in_parts(part, places)
-
-
-@cache
-def _blas() -> Any:
-    """What sets how many threads BLAS takes; None where the extra `cpu` is not installed."""
-    if find_spec("threadpoolctl") is None:
-        return None
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController().select(user_api="blas")
 
 
 def _of_rows(function: Callable[..., None], call: _Call, rows: int, *arguments: Any) -> None:

@@ -19,7 +19,8 @@ def _(
     label_smoothing: float = 0.0,
     reduction: str = "mean",
 ) -> Any:
-    if not _plain_classes(logits, target, weight, ignore_index, label_smoothing):
+    known = reduction in ("mean", "sum", "none")
+    if not (known and _plain_classes(logits, target, weight, ignore_index, label_smoothing)):
         return NotImplemented
     if are_worthwhile(logits):
         flat, classes = _flat(logits, target)

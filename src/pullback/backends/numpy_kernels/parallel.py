@@ -12,13 +12,13 @@ from typing import Any
 
 from ..numba_kernels.compiling import in_parts
 
-__all__ = ["in_blocks"]
+__all__ = ["blas_alone", "in_blocks"]
 
 WORTHWHILE = 2_000_000
 """From how many multiplications on threads pay."""
 
 
-class _Alone:
+class Alone:
     """Holds OpenBLAS to one thread, as long as any of the program's own threads is inside."""
 
     def __init__(self, libraries: list[Any]) -> None:
@@ -44,17 +44,18 @@ class _Alone:
 
 
 @cache
-def _alone() -> _Alone | None:
+def blas_alone() -> Alone | None:
+    """A block in which OpenBLAS keeps to one thread; None where threadpoolctl is not installed."""
     try:
         found = import_module("threadpoolctl").ThreadpoolController()
     except ImportError:
         return None
-    return _Alone(found.select(internal_api="openblas").lib_controllers)
+    return Alone(found.select(internal_api="openblas").lib_controllers)
 
 
 def in_blocks(function: Callable[[int, int], None], length: int, multiplications: int) -> None:
     """Call `function(start, stop)` for parts that make up range(length), one in each thread where that pays."""
-    alone = _alone() if multiplications >= WORTHWHILE and length > 1 else None
+    alone = blas_alone() if multiplications >= WORTHWHILE and length > 1 else None
     if alone is None:
         function(0, length)
         return

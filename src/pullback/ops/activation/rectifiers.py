@@ -19,7 +19,7 @@ def relu(xp: Namespace, x: Array, /) -> Array:
     return xp.maximum(x, 0)
 
 
-relu.vjp("x")(lambda xp, g, y: g * xp.astype(y > 0, g.dtype))
+relu.vjp("x")(lambda xp, g, y: xp.where(y > 0, g, xp.zeros_like(g)))
 
 
 @op(examples=[example(_KINKED), example(_KINKED, negative_slope=0.3), example(normal(away_from_zero=0.1))])

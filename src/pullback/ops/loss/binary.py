@@ -33,7 +33,7 @@ def binary_cross_entropy(
     Logarithms are held above -100, so a confident mistake costs 100 and not infinity.
     """
     check_same_shape("binary_cross_entropy", input, target)
-    if bool(anywhere(xp.logical_or(input < 0, input > 1))):
+    if bool(anywhere(xp.logical_not(xp.logical_and(input >= 0, input <= 1)))):  # NaN is none either
         raise ValueError("binary_cross_entropy takes probabilities, in [0, 1]; for logits: ..._with_logits")
     losses = _surprise(xp, input, target)
     return reduced(xp, losses if weight is None else losses * weight, reduction)

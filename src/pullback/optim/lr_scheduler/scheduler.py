@@ -1,6 +1,7 @@
 """The base of the schedules."""
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any, ClassVar
 
 from ..optimizer import Optimizer
@@ -84,7 +85,8 @@ class LRScheduler:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the optimizer and functions: numbers, names and lists of them, fit for JSON."""
-        return {name: value for name, value in vars(self).items() if name not in ("optimizer", *self._unsaved)}
+        left_out = ("optimizer", *self._unsaved)
+        return {name: deepcopy(value) for name, value in vars(self).items() if name not in left_out}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where another schedule of the same kind stood; the optimizer loads its rates itself.
@@ -96,7 +98,7 @@ class LRScheduler:
             raise ValueError(
                 f"{type(self).__name__} expects a state of {', '.join(sorted(own))}; got {', '.join(sorted(state))}"
             )
-        vars(self).update(state)
+        vars(self).update(deepcopy(dict(state)))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(last_epoch={self.last_epoch}, lr={self._last_lr})"
