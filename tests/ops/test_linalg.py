@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import pullback as pb
-from pullback.backends import linalg_kernels, open_backend
+from pullback.backends import blas_threads, linalg_kernels, open_backend
 from pullback.ops import linalg
 
 SQUARE, TALL, WIDE = (3, 3), (2, 5, 3), (3, 5)
@@ -404,7 +404,7 @@ def test_kernels_leave_stacks_small_complex_mixed_and_singular_matrices_alone(re
 def test_threads_are_given_back_when_the_last_of_several_decompositions_is_through(reference):
     controller = pytest.importorskip("threadpoolctl").ThreadpoolController().select(internal_api="openblas")
     before = [library["num_threads"] for library in controller.info()]
-    one = linalg_kernels.OneThread(controller)
+    one = blas_threads.OneThread(controller.lib_controllers)
     with one:
         one.__enter__()
         assert {library["num_threads"] for library in controller.info()} <= {1}

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from importlib import import_module
-from threading import Lock, local
+from threading import local
 from typing import Any, Final
 
+from .blas_threads import blas_alone
 from .declining import declining
 from .host import host as np
 
@@ -36,40 +37,9 @@ def _lapack() -> Any:
         return None
 
 
-class OneThread:
-    """Holds OpenBLAS to one thread, as long as any of the program's own threads is inside."""
-
-    def __init__(self, threads: Any) -> None:
-        self.threads = threads
-        self.lock = Lock()
-        self.inside = 0
-        self.limit: Any = None
-
-    def __enter__(self) -> None:
-        with self.lock:
-            if not self.inside:
-                self.limit = self.threads.limit(limits=1)
-            self.inside += 1
-
-    def __exit__(self, *_: Any) -> None:
-        with self.lock:
-            self.inside -= 1
-            if not self.inside:
-                self.limit.restore_original_limits()
-
-
-@cache
-def _one_thread() -> AbstractContextManager[None]:
-    try:
-        found = import_module("threadpoolctl").ThreadpoolController()
-    except ImportError:
-        return nullcontext()
-    return OneThread(found.select(internal_api="openblas"))
-
-
 def _in_few_threads(x: Any) -> AbstractContextManager[None]:
     """OpenBLAS in one thread for a matrix of middling length, if threadpoolctl is installed."""
-    return _one_thread() if max(x.shape) < MANY else nullcontext()
+    return (blas_alone() if max(x.shape) < MANY else None) or nullcontext()
 
 
 def _routine(name: str, *matrices: Any) -> Callable[..., Any] | None:

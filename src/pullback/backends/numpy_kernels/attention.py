@@ -5,11 +5,11 @@ from contextlib import nullcontext
 from math import prod
 from typing import Any, NamedTuple
 
+from ..blas_threads import blas_alone
 from ..host import host as np
 from ..numba_kernels import is_worthwhile
 from ..numba_kernels.attention import slopes_of_rows, softmax_of_rows
 from ..numba_kernels.compiling import in_parts
-from .parallel import blas_alone
 from .table import kernel
 
 _AT_ONCE = 1 << 18
