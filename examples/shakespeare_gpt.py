@@ -31,12 +31,7 @@ def main(argv=None):
 
 
 def run(out, quick):
-    text = TEXT.read_text(encoding="utf-8")
-    vocabulary = data.CharacterVocabulary(text)
-    tokens = vocabulary.encode(text)
-    training, validation = tokens[: int(0.9 * len(tokens))], tokens[int(0.9 * len(tokens)) :]
-    if quick:
-        validation = validation[:3200]
+    vocabulary, training, validation = read(quick)
     updates = 40 if quick else 2000
 
     pb.manual_seed(0)
@@ -54,25 +49,48 @@ def run(out, quick):
         milestones=[updates // 20],
     )
     print(f"A GPT of {model.parameter_count():,} parameters, {len(vocabulary)} characters.")
-    losses, measured = [], {}
-    for update in range(updates):
-        x, y = data.random_windows(training, LENGTH, BATCH)
-        optimizer.zero_grad()
-        loss = pb.cross_entropy(model(x), y)
-        loss.backward()
-        optim.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        losses.append(loss.item())
-        if (update + 1) % max(updates // 8, 1) == 0:
-            measured[update + 1] = validation_loss(model, validation)
-            print(f"update {update + 1}: validation loss {measured[update + 1]:.3f} nats", flush=True)
+    losses, measured = learn(model, optimizer, schedule, training, validation, updates, BATCH)
     sample = write(model, vocabulary, 120 if quick else 500)
     print(f"\n{sample}\n")
     draw(losses, measured, len(vocabulary), out / "shakespeare_gpt.png", "A GPT reads Shakespeare")
     goals = [Goal("validation loss", measured[updates], at_most=1.90, unit=" nats")]
     report(goals, out / "shakespeare_gpt.json", quick)
     return {"losses": losses, "validation": measured, "sample": sample, "goals": goals}
+
+
+def read(quick):
+    """The vocabulary of the plays, and their text as numbers: nine tenths to learn from, the rest to be judged by."""
+    text = TEXT.read_text(encoding="utf-8")
+    vocabulary = data.CharacterVocabulary(text)
+    tokens = vocabulary.encode(text)
+    training, validation = tokens[: int(0.9 * len(tokens))], tokens[int(0.9 * len(tokens)) :]
+    if quick:
+        validation = validation[:3200]
+    return vocabulary, training, validation
+
+
+def learn(model, optimizer, schedule, training, validation, updates, batch):
+    """The loss of every update, and that on the validation text at eight of them."""
+    losses, measured = [], {}
+    for update in range(updates):
+        x, y = data.random_windows(training, LENGTH, batch)
+        optimizer.zero_grad()
+        loss = pb.cross_entropy(logits_of(model, x), y)
+        loss.backward()
+        optim.clip_grad_norm_(model.parameters(), 1.0)  # through many steps a gradient can grow beyond measure
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+        if (update + 1) % max(updates // 8, 1) == 0:
+            measured[update + 1] = validation_loss(model, validation)
+            print(f"update {update + 1}: validation loss {measured[update + 1]:.3f} nats", flush=True)
+    return losses, measured
+
+
+def logits_of(model, x):
+    """What a model says of the next characters; a recurrent network gives its state too."""
+    found = model(x)
+    return found[0] if isinstance(found, tuple) else found
 
 
 def validation_loss(model, tokens):
@@ -83,9 +101,7 @@ def validation_loss(model, tokens):
     model.eval()
     with pb.no_grad():
         for x, y in data.DataLoader(*windows, batch_size=128):
-            logits = model(x)
-            logits = logits[0] if isinstance(logits, tuple) else logits  # a recurrent network gives its state too
-            total += pb.cross_entropy(logits, y).item() * len(x)
+            total += pb.cross_entropy(logits_of(model, x), y).item() * len(x)
     model.train()
     return total / count
 

@@ -8,10 +8,10 @@ import argparse
 from pathlib import Path
 
 from goals import Goal, report
-from shakespeare_gpt import LENGTH, TEXT, draw, validation_loss
+from shakespeare_gpt import draw, learn, read
 
 import pullback as pb
-from pullback import data, models, optim
+from pullback import models, optim
 
 BATCH = 32
 
@@ -27,12 +27,7 @@ def main(argv=None):
 
 
 def run(out, quick):
-    text = TEXT.read_text(encoding="utf-8")
-    vocabulary = data.CharacterVocabulary(text)
-    tokens = vocabulary.encode(text)
-    training, validation = tokens[: int(0.9 * len(tokens))], tokens[int(0.9 * len(tokens)) :]
-    if quick:
-        validation = validation[:3200]
+    vocabulary, training, validation = read(quick)
     updates = 24 if quick else 2000
 
     pb.manual_seed(0)
@@ -40,20 +35,7 @@ def run(out, quick):
     optimizer = optim.Adam(model.parameters(), lr=4e-3)
     schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, updates, eta_min=1e-4)
     print(f"An LSTM of {model.parameter_count():,} parameters, {len(vocabulary)} characters.")
-    losses, measured = [], {}
-    for update in range(updates):
-        x, y = data.random_windows(training, LENGTH, BATCH)
-        optimizer.zero_grad()
-        logits, _ = model(x)
-        loss = pb.cross_entropy(logits, y)
-        loss.backward()
-        optim.clip_grad_norm_(model.parameters(), 1.0)  # through many steps a gradient can grow beyond measure
-        optimizer.step()
-        schedule.step()
-        losses.append(loss.item())
-        if (update + 1) % max(updates // 8, 1) == 0:
-            measured[update + 1] = validation_loss(model, validation)
-            print(f"update {update + 1}: validation loss {measured[update + 1]:.3f} nats", flush=True)
+    losses, measured = learn(model, optimizer, schedule, training, validation, updates, BATCH)
     sample = write(model, vocabulary, 120 if quick else 500)
     print(f"\n{sample}\n")
     draw(losses, measured, len(vocabulary), out / "shakespeare_lstm.png", "An LSTM reads Shakespeare")
