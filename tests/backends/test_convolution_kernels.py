@@ -53,7 +53,7 @@ def all_three(x: Any, weight: Any, bias: Any, geometry: dict[str, Any]) -> list[
 @pytest.mark.parametrize("channels", [st.integers(1, 20), st.sampled_from([16, 32, 64])], ids=["parts", "whole"])
 def test_tiles_give_what_windows_give(channels: Any, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(convolution, "FEWEST", 1)
-    monkeypatch.setattr(convolution, "PARTED", 1000)
+    monkeypatch.setattr(compiling, "LEAST", 100)
 
     @settings(deadline=None, max_examples=60)
     @given(geometries(channels), st.booleans())

@@ -23,6 +23,11 @@ def _enter(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return enter
 
 
+@_enter("relu")
+def _(x: Any) -> Any:
+    return type(x)(0) if x <= 0 else x  # NaN stays NaN
+
+
 @_enter("relu.vjp(x)")
 def _(g: Any, y: Any) -> Any:
     return g if y > 0 else type(g)(0)

@@ -5,23 +5,29 @@ to win that second back. Compiled functions let go of the interpreter's lock, so
 """
 
 import logging
-import os
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from importlib.util import find_spec
-from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import Lock
 from typing import Any, TypeVar
 
 from . import tiles, vector_math
+from .threads import PARTS, launcher, pool
 
-__all__ = ["WORTHWHILE", "compiled", "in_parts", "inlined", "is_worthwhile"]
+__all__ = [
+    "LEAST", "MULTIPLICATIONS", "WORTHWHILE", "at_once", "compiled", "compiled_exactly", "in_parts", "inlined",
+    "is_worthwhile",
+]  # fmt: skip
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 WORTHWHILE = 50_000
 """From how many elements on compiling pays."""
+MULTIPLICATIONS = 8
+"""How many of a matrix product's multiplications take as long as to read or write a number."""
+LEAST = 1 << 13
+"""How many numbers a part of some work reads or writes at least, to be worth handing out."""
 
 
 @cache
@@ -41,23 +47,40 @@ def is_worthwhile(size: int) -> bool:
     return size >= WORTHWHILE and _is_installed()
 
 
-def compiled(function: Callable[..., None]) -> Callable[..., None]:
+class Compiled:
+    """A function that numba compiles when it is first called, or first called in parts."""
+
+    def __init__(self, function: Callable[..., None], exact: bool) -> None:
+        self.function, self.exact = function, exact
+        self.__doc__ = function.__doc__
+
+    def __call__(self, *arguments: Any) -> None:
+        self.code(*arguments)
+
+    @cached_property
+    def code(self) -> Any:
+        with _one_at_a_time:
+            return self.__dict__.get("code") or _machine_code(self.function, self.exact)
+
+    @cached_property
+    def launch(self) -> Any:
+        with _one_at_a_time:
+            inside = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+            return self.__dict__.get("launch") or launcher(_machine_code(self.function, self.exact, **inside))
+
+
+def compiled(function: Callable[..., None]) -> Compiled:
     """A function of arrays and numbers, written in loops, that numba compiles when it is first called.
 
     It writes to arrays that it is given, and returns nothing. Division by zero gives infinity, as NumPy's does;
     sums may be taken in another order and products fused, which lets loops run in vector registers.
     """
+    return Compiled(function, exact=False)
 
-    made: list[Any] = []
 
-    def run(*arguments: Any) -> None:
-        if not made:
-            with _one_at_a_time:
-                if not made:
-                    made.append(_machine_code(function))
-        made[0](*arguments)
-
-    return run
+def compiled_exactly(function: Callable[..., None]) -> Compiled:
+    """The same, but with every operation in its order and rounded, so that results are NumPy's to the bit."""
+    return Compiled(function, exact=True)
 
 
 def inlined(function: F) -> F:
@@ -70,7 +93,7 @@ _inlined: list[Callable[..., Any]] = []
 _one_at_a_time = Lock()  # threads that call a function for the first time together compile it once
 
 
-def _machine_code(function: Callable[..., None]) -> Any:
+def _machine_code(function: Callable[..., None], exact: bool, **options: bool) -> Any:
     from numba import njit
     from numba.extending import register_jitable
 
@@ -78,66 +101,33 @@ def _machine_code(function: Callable[..., None]) -> Any:
     vector_math.register()
     while _inlined:
         register_jitable(**_OPTIONS, forceinline=True)(_inlined.pop())
-    return njit(**_OPTIONS, nogil=True)(function)
+    return njit(**(_EXACT if exact else _OPTIONS), **options, nogil=True)(function)
 
 
-_OPTIONS = {"error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
+# NumPy's way of dividing: by zero gives infinity. Checking for it would keep loops from being vectorised.
+_EXACT = {"error_model": "numpy"}
+_OPTIONS = {**_EXACT, "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
 
 
-@cache
-def _workers() -> list[SimpleQueue[Any]]:
-    """The tasks of each thread beside the caller's own."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    queues: list[SimpleQueue[Any]] = [SimpleQueue() for _ in range(count - 1)]
-    for tasks in queues:
-        Thread(target=_work, args=(tasks,), name="pullback", daemon=True).start()
-    return queues
+def at_once(size: int, limit: int) -> int:
+    """Into how many parts work is cut whose parts each need memory of `size`, which should be `limit` in all."""
+    threads = pool().threads
+    return max(threads, min(threads * PARTS, limit // max(size, 1)))
 
 
-def _work(tasks: SimpleQueue[Any]) -> None:
-    while True:
-        _do(*tasks.get())  # no name here holds the arrays of a task that is done
+def in_parts(function: Callable[..., None], length: int, *arguments: Any, cost: int = LEAST) -> None:
+    """Call `function(start, stop, *arguments)` for parts that make up range(length), in threads where that pays.
 
+    Which parts there are and who does them differs: no part may depend on another. Returns when all are done; what one
+    of them raises is raised here.
 
-def _do(done: SimpleQueue[Any], function: Callable[..., None], *arguments: Any) -> None:
-    try:
-        function(*arguments)
-    except BaseException as error:
-        done.put(error)
-    else:
-        done.put(None)
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_workers.cache_clear)  # a fork has none of its parent's threads
-
-
-def in_parts(function: Callable[..., None], length: int, *arguments: Any) -> None:
-    """Call `function(start, stop, *arguments)` for parts that make up range(length), one in each thread.
-
-    Returns when all are done; what one of them raises is raised here. To hand the work out takes some 15 µs.
+    cost: of one of `length`, in numbers that are read or written: a part has `LEAST` at least.
     """
-    workers = _workers()
-    count = len(workers) + 1
-    if not workers or length < count:
+    threads = pool()
+    parts = min(length, threads.threads * PARTS, length * cost // LEAST) if threads.threads > 1 else 1
+    if isinstance(function, Compiled):
+        threads.run(function.launch, parts, length, *arguments)
+    elif parts < 2:
         function(0, length, *arguments)
-        return
-    ends = [length * i // count for i in range(count + 1)]
-    done: SimpleQueue[BaseException | None] = SimpleQueue()
-    for tasks, start, stop in zip(workers, ends[1:-1], ends[2:], strict=True):
-        tasks.put((done, function, start, stop, *arguments))
-    errors: list[BaseException | None] = []
-    try:
-        function(0, ends[1], *arguments)
-    except BaseException as error:
-        errors.append(error)
-    waiting = len(workers)
-    while waiting:
-        try:
-            errors.append(done.get())
-            waiting -= 1
-        except KeyboardInterrupt as error:  # raised when nobody writes to the arrays any more
-            errors.append(error)
-    for found in errors:
-        if found is not None:
-            raise found
+    else:
+        threads.call(lambda start, stop: function(start, stop, *arguments), length)

@@ -13,7 +13,7 @@ from math import prod
 from typing import Any, TypeAlias
 
 from ..host import host as np
-from .compiling import compiled, in_parts
+from .compiling import MULTIPLICATIONS, at_once, compiled, in_parts, inlined
 from .tiles import VECTOR, add_products, are_parts_fast, rows_of_tile, vectors_of_tile
 
 __all__ = ["LARGEST", "Geometry", "convolved", "is_direct", "spread", "weight_gradient"]
@@ -25,8 +25,8 @@ FEWEST = 5
 """At fewer positions along the last axis a matrix product of windows is faster."""
 LARGEST = 2**19
 """Of how many elements a weight's gradient is summed in place for each image; a larger one is a matrix product."""
-PARTED = 500_000
-"""From how many multiplications on threads pay."""
+SUMMED = 2**18
+"""How many elements the sums of a weight's gradient have, which several groups of images make at once, if they may."""
 CHUNK = 2**16
 """Over how many elements of an image a weight's gradient is summed at a time: they fit into the second cache."""
 
@@ -125,47 +125,34 @@ class _Plan:
         for number, panel in enumerate(panels):
             some = matrices[:, number * wide : (number + 1) * wide]
             panel[:, : some.shape[1]] = some
-        x = np.ascontiguousarray(x)
-
-        def part(start: int, stop: int) -> None:
-            self.multiply(start, stop, x, panels, 0, rows * wide, c, y, y[:1].size, columns)
-
-        self.share(part, len(x), columns)
+        arguments = self.arguments(x, panels, 0, rows * wide, c, y, y[:1].size, columns)
+        each, _ = _products(vectors_of_tile(columns, x.itemsize))
+        in_parts(each, len(x) * len(self.tiles), *arguments, cost=self.cost(columns))
 
     def sums(self, x: Any, cotangent: Any, shape: Lengths) -> Any:
         """The sum over all images of products of x and the cotangent."""
-        x, cotangent = np.ascontiguousarray(x), np.ascontiguousarray(cotangent)
-        wide = _width(shape[-1], x.itemsize)
-        totals: dict[int, Any] = {}
+        columns = shape[-1]
+        wide = _width(columns, x.itemsize)
+        groups = max(1, min(len(x), at_once(prod(shape), SUMMED)))
+        totals = np.zeros((groups, *shape), x.dtype)
+        cotangent = np.ascontiguousarray(cotangent)
+        arguments = self.arguments(x, cotangent, cotangent[:1].size, wide, totals, totals, prod(shape), columns)
+        _, summed = _products(vectors_of_tile(columns, x.itemsize))
+        in_parts(summed, groups, *arguments, cost=self.cost(columns) * len(self.tiles) * len(x) // groups)
+        return np.add.reduce(totals)
 
-        def part(start: int, stop: int) -> None:
-            total = totals[start] = np.zeros(shape, x.dtype)
-            self.multiply(start, stop, x, cotangent, cotangent[:1].size, wide, total, total, 0, shape[-1])
-
-        self.share(part, len(x), shape[-1])
-        total, *others = (totals[start] for start in sorted(totals))  # in order, so that it is the same every time
-        for other in others:
-            total += other
-        return total
-
-    def share(self, part: Callable[[int, int], None], images: int, columns: int) -> None:
-        count = images * len(self.tiles)
-        if self.work * columns * images < PARTED:
-            part(0, count)
-        else:
-            in_parts(part, count)
-
-    def multiply(
-        self, start: int, stop: int, x: Any, b: Any, b_image: int, b_panel: int, c: Any, y: Any, y_image: int,
-        columns: int,
-    ) -> None:  # fmt: skip
-        """The tiles from `start` to `stop`, counted through all images."""
-        frame, vectors = self.frame, vectors_of_tile(columns, x.itemsize)
-        of_x = (x.reshape(-1), x[:1].size, np.zeros(frame.size, x.dtype), frame.lines, frame.line)
+    def arguments(
+        self, x: Any, b: Any, b_image: int, b_panel: int, c: Any, y: Any, y_image: int, columns: int
+    ) -> tuple[Any, ...]:
+        """What the compiled functions take behind `start` and `stop`."""
+        of_x = (np.ascontiguousarray(x).reshape(-1), x[:1].size, self.frame.size, self.frame.lines, self.frame.line)
         of_b = (b.reshape(-1), b_image, b_panel)
         of_y = (c.reshape(-1), y.reshape(-1), y_image, columns, _width(columns, x.itemsize))
-        blocks = (self.a_blocks, self.b_blocks, self.length)
-        _products(vectors)(start, stop, self.tiles, *blocks, *of_x, *of_b, *of_y, *self.strides)
+        return self.tiles, self.a_blocks, self.b_blocks, self.length, *of_x, *of_b, *of_y, *self.strides
+
+    def cost(self, columns: int) -> int:
+        """Of a tile, on the average, as `in_parts` counts."""
+        return self.work * columns // (len(self.tiles) * MULTIPLICATIONS) + 1
 
 
 def _width(columns: int, itemsize: int) -> int:
@@ -174,35 +161,69 @@ def _width(columns: int, itemsize: int) -> int:
 
 
 @cache
-def _products(vectors: int) -> Callable[..., None]:
-    @compiled
-    def multiply(
-        start: int, stop: int, tiles: Any, a_blocks: Any, b_blocks: Any, length: int, x: Any, x_image: int,
-        frame: Any, lines: Any, line: int, b: Any, b_image: int, b_panel: int, c: Any, y: Any, y_image: int,
-        columns: int, wide: int, y_row: int, c_row: int, a_row: int, a_step: int, b_step: int,
-    ) -> None:  # fmt: skip
-        count = len(tiles)
-        for image in range(start // count, (stop + count - 1) // count):
-            a = x[image * x_image : (image + 1) * x_image]
-            if frame.size:
-                for i in range(len(lines)):
-                    frame[lines[i, 0] : lines[i, 0] + line] = a[lines[i, 1] : lines[i, 1] + line]
-                a = frame
-            first, last = max(start - image * count, 0), min(stop - image * count, count)
-            for panel in range((columns + wide - 1) // wide):
-                column = panel * wide
-                for tile in range(first, last):
-                    rows, y_at, c_at, a_at, b_at, low, high = tiles[tile]
-                    add_products(
-                        rows, columns - column, vectors,
-                        y, image * y_image + y_at + column, y_row,
-                        c, c_at + column, c_row,
-                        a, a_at, a_row, a_step, a_blocks[low:high],
-                        b, image * b_image + panel * b_panel + b_at, b_step, b_blocks[low:high],
-                        length,
-                    )  # fmt: skip
+def _products(vectors: int) -> tuple[Callable[..., None], Callable[..., None]]:
+    """To do the tiles from `start` to `stop`, counted through all images; and to sum those of groups of images."""
 
-    return multiply
+    @inlined
+    def framed(a: Any, frame: Any, lines: Any, line: int) -> Any:
+        if not frame.size:
+            return a
+        for i in range(len(lines)):
+            into, row = frame[lines[i, 0] :], a[lines[i, 1] :]
+            for k in range(line):
+                into[k] = row[k]
+        return frame
+
+    @inlined
+    def multiply(
+        first: int, last: int, tiles: Any, a_blocks: Any, b_blocks: Any, length: int, a: Any, b: Any, b_image: int,
+        b_panel: int, c: Any, c_image: int, y: Any, y_image: int, columns: int, wide: int, y_row: int, c_row: int,
+        a_row: int, a_step: int, b_step: int,
+    ) -> None:  # fmt: skip
+        for panel in range((columns + wide - 1) // wide):
+            column = panel * wide
+            for tile in range(first, last):
+                rows, y_at, c_at, a_at, b_at, low, high = tiles[tile]
+                add_products(
+                    rows, columns - column, vectors,
+                    y, y_image + y_at + column, y_row,
+                    c, c_image + c_at + column, c_row,
+                    a, a_at, a_row, a_step, a_blocks[low:high],
+                    b, b_image + panel * b_panel + b_at, b_step, b_blocks[low:high],
+                    length,
+                )  # fmt: skip
+
+    @compiled
+    def each(
+        start: int, stop: int, tiles: Any, a_blocks: Any, b_blocks: Any, length: int, x: Any, x_image: int, size: int,
+        lines: Any, line: int, b: Any, b_image: int, b_panel: int, c: Any, y: Any, y_image: int, columns: int,
+        wide: int, y_row: int, c_row: int, a_row: int, a_step: int, b_step: int,
+    ) -> None:  # fmt: skip
+        count, frame = len(tiles), np.zeros(size, x.dtype)
+        for image in range(start // count, (stop + count - 1) // count):
+            multiply(
+                max(start - image * count, 0), min(stop - image * count, count), tiles, a_blocks, b_blocks, length,
+                framed(x[image * x_image : (image + 1) * x_image], frame, lines, line), b, image * b_image, b_panel,
+                c, 0, y, image * y_image, columns, wide, y_row, c_row, a_row, a_step, b_step,
+            )  # fmt: skip
+
+    @compiled
+    def summed(
+        start: int, stop: int, tiles: Any, a_blocks: Any, b_blocks: Any, length: int, x: Any, x_image: int, size: int,
+        lines: Any, line: int, b: Any, b_image: int, b_panel: int, c: Any, y: Any, y_image: int, columns: int,
+        wide: int, y_row: int, c_row: int, a_row: int, a_step: int, b_step: int,
+    ) -> None:  # fmt: skip
+        frame, images, groups = np.zeros(size, x.dtype), len(x) // x_image, len(y) // y_image
+        for group in range(start, stop):
+            for image in range(images * group // groups, images * (group + 1) // groups):
+                multiply(
+                    0, len(tiles), tiles, a_blocks, b_blocks, length,
+                    framed(x[image * x_image : (image + 1) * x_image], frame, lines, line), b, image * b_image,
+                    b_panel, c, group * y_image, y, group * y_image, columns, wide, y_row, c_row, a_row, a_step,
+                    b_step,
+                )  # fmt: skip
+
+    return each, summed
 
 
 @lru_cache(256)

@@ -9,9 +9,6 @@ from .compiling import compiled, in_parts, inlined
 
 __all__ = ["elementwise"]
 
-_PARTED = 1 << 18
-"""From how many elements on threads win more than handing out the work costs."""
-
 
 def elementwise(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function of arrays, of one shape and dtype, that calls one of numbers for each element, and gives an array.
@@ -26,29 +23,27 @@ def elementwise(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def run(*arrays: Any, **metadata: Any) -> Any:
         first = arrays[0]
-        numbers = [first.dtype.type(metadata.get(name, default)) for name, default in defaults.items()]
+        numbers = tuple(first.dtype.type(metadata.get(name, default)) for name, default in defaults.items())
         flat = [np.ascontiguousarray(a).reshape(-1) for a in arrays]
         result = np.empty(first.shape, first.dtype)
-        out = result.reshape(-1)
-        if out.size < _PARTED:
-            loop(out, *flat, *numbers)
-        else:
-            in_parts(lambda start, stop: loop(out[start:stop], *(a[start:stop] for a in flat), *numbers), out.size)
+        in_parts(loop, result.size, result.reshape(-1), *flat, numbers, cost=1)
         return result
 
     return run
 
 
 def _loop(function: Callable[..., Any], arrays: int) -> Callable[..., None]:
-    """The loop over one array, or over two."""
+    """The loop over one array, or over two. It begins at 0, or LLVM would make no vectors of it."""
     one = inlined(function)
 
-    def over_one(out: Any, a: Any, *numbers: Any) -> None:
-        for i in range(out.size):
-            out[i] = one(a[i], *numbers)
+    def over_one(start: int, stop: int, out: Any, a: Any, numbers: Any) -> None:
+        results, of_a = out[start:stop], a[start:stop]
+        for i in range(results.size):
+            results[i] = one(of_a[i], *numbers)
 
-    def over_two(out: Any, a: Any, b: Any, *numbers: Any) -> None:
-        for i in range(out.size):
-            out[i] = one(a[i], b[i], *numbers)
+    def over_two(start: int, stop: int, out: Any, a: Any, b: Any, numbers: Any) -> None:
+        results, of_a, of_b = out[start:stop], a[start:stop], b[start:stop]
+        for i in range(results.size):
+            results[i] = one(of_a[i], of_b[i], *numbers)
 
     return compiled(over_one if arrays == 1 else over_two)

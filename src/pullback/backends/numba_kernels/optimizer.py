@@ -1,46 +1,36 @@
 """Updates in place, compiled: one pass over a flat buffer, in all threads.
 
 The same operations in the same order as the rules', each rounded to the arrays' own precision, so that the results are
-the same to the bit: products are not fused and sums not reordered here, as `compiling.compiled` would.
+the same to the bit: products are not fused and sums not reordered, as `compiled` would.
 
-Each function takes the buffers of a rule, None for those that are not there, and its numbers.
+Each function takes the buffers of a rule, None for those that are not there (an empty array to what is compiled), and
+its numbers.
 """
 
 from collections.abc import Callable
-from functools import cache
 from math import sqrt
 from typing import Any
 
-from .compiling import in_parts
+from .compiling import compiled_exactly, in_parts
 
 __all__ = ["adagrad", "adam", "lion", "rmsprop", "sgd"]
 
 
-@cache
-def _machine_code(function: Callable[..., None]) -> Any:
-    from numba import njit
-
-    # NumPy's way of dividing: by zero gives infinity. Checking for it would keep the loop from being vectorised.
-    return njit(error_model="numpy", nogil=True)(function)
-
-
 def _run(function: Callable[..., None], *buffers: Any, numbers: tuple[float, ...]) -> None:
     """A function of parts of the buffers, with the numbers in their precision."""
-    run = _machine_code(function)
     in_precision = [x if isinstance(x, bool) else buffers[0].dtype.type(x) for x in numbers]
-
-    def part(start: int, stop: int) -> None:
-        run(*(None if x is None else x[start:stop] for x in buffers), *in_precision)
-
-    in_parts(part, buffers[0].size)
+    there = [buffers[0][:0] if x is None else x for x in buffers]
+    in_parts(function, buffers[0].size, *there, *in_precision, cost=len(there))
 
 
+@compiled_exactly
 def _sgd(
-    p: Any, g: Any, b: Any, nesterov: bool, lr: Any, momentum: Any, rest: Any, decay: Any,
+    start: int, stop: int, p: Any, g: Any, b: Any, nesterov: bool, lr: Any, momentum: Any, rest: Any, decay: Any,
 ) -> None:  # fmt: skip
+    p, g, b = p[start:stop], g[start:stop], b[start:stop]
     for i in range(p.size):
         slope = g[i] + decay * p[i] if decay != 0 else g[i]
-        if b is not None:
+        if b.size:
             b[i] = momentum * b[i] + rest * slope
             slope = slope + momentum * b[i] if nesterov else b[i]
         p[i] = p[i] - lr * slope
@@ -51,16 +41,18 @@ def sgd(p: Any, g: Any, b: Any, *, lr: float, momentum: float, dampening: float,
     _run(_sgd, p, g, b, numbers=(nesterov, lr, momentum, 1 - dampening, decay))
 
 
+@compiled_exactly
 def _adam(
-    p: Any, g: Any, m: Any, v: Any, top: Any, beta1: Any, beta2: Any,
+    start: int, stop: int, p: Any, g: Any, m: Any, v: Any, top: Any, beta1: Any, beta2: Any,
     rest1: Any, rest2: Any, step_size: Any, eps: Any, decay: Any, shrink: Any,
 ) -> None:  # fmt: skip
+    p, g, m, v, top = p[start:stop], g[start:stop], m[start:stop], v[start:stop], top[start:stop]
     for i in range(p.size):
         slope = g[i] + decay * p[i] if decay != 0 else g[i]
         m[i] = beta1 * m[i] + rest1 * slope
         v[i] = beta2 * v[i] + rest2 * slope * slope
         largest = v[i]
-        if top is not None:
+        if top.size:
             largest = top[i] = max(top[i], v[i])
         p[i] = p[i] * shrink - step_size * (m[i] / (sqrt(largest) + eps))
 
@@ -74,19 +66,21 @@ def adam(
     _run(_adam, p, g, m, v, top, numbers=numbers)
 
 
+@compiled_exactly
 def _rmsprop(
-    p: Any, g: Any, v: Any, b: Any, m: Any, lr: Any, alpha: Any,
+    start: int, stop: int, p: Any, g: Any, v: Any, b: Any, m: Any, lr: Any, alpha: Any,
     rest: Any, eps: Any, momentum: Any, decay: Any,
 ) -> None:  # fmt: skip
+    p, g, v, b, m = p[start:stop], g[start:stop], v[start:stop], b[start:stop], m[start:stop]
     for i in range(p.size):
         slope = g[i] + decay * p[i] if decay != 0 else g[i]
         v[i] = alpha * v[i] + rest * slope * slope
         spread = v[i]
-        if m is not None:
+        if m.size:
             m[i] = alpha * m[i] + rest * slope
             spread = v[i] - m[i] * m[i]
         direction = slope / (sqrt(spread) + eps)
-        if b is not None:
+        if b.size:
             direction = b[i] = momentum * b[i] + direction
         p[i] = p[i] - lr * direction
 
@@ -98,7 +92,9 @@ def rmsprop(
     _run(_rmsprop, p, g, v, b, m, numbers=(lr, alpha, 1 - alpha, eps, momentum, decay))
 
 
-def _adagrad(p: Any, g: Any, v: Any, lr: Any, eps: Any, decay: Any) -> None:
+@compiled_exactly
+def _adagrad(start: int, stop: int, p: Any, g: Any, v: Any, lr: Any, eps: Any, decay: Any) -> None:
+    p, g, v = p[start:stop], g[start:stop], v[start:stop]
     for i in range(p.size):
         slope = g[i] + decay * p[i] if decay != 0 else g[i]
         v[i] = v[i] + slope * slope
@@ -110,7 +106,11 @@ def adagrad(p: Any, g: Any, v: Any, *, lr: float, eps: float, decay: float) -> N
     _run(_adagrad, p, g, v, numbers=(lr, eps, decay))
 
 
-def _lion(p: Any, g: Any, m: Any, lr: Any, beta1: Any, beta2: Any, rest1: Any, rest2: Any, shrink: Any) -> None:
+@compiled_exactly
+def _lion(
+    start: int, stop: int, p: Any, g: Any, m: Any, lr: Any, beta1: Any, beta2: Any, rest1: Any, rest2: Any, shrink: Any
+) -> None:
+    p, g, m = p[start:stop], g[start:stop], m[start:stop]
     for i in range(p.size):
         mixed = beta1 * m[i] + rest1 * g[i]
         step = lr if mixed > 0 else -lr if mixed < 0 else lr * mixed  # of 0 and of NaN, the sign is the same

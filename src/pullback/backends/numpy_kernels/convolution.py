@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from ..host import host as np
 from ..numba_kernels import convolution as direct
 from ..numba_kernels.compiling import is_worthwhile
+from .linear import sum_of_rows
 from .parallel import in_blocks
 from .table import kernel
 
@@ -247,11 +248,7 @@ def _spread(
     return y
 
 
-def _summed_rows(g: Any) -> Any:
-    """The sum along all axes but the last."""
-    rows = g.reshape(-1, g.shape[-1])
-    return np.matmul(np.ones(len(rows), g.dtype), rows) if g.dtype.char in "fd" else rows.sum(axis=0)
-
-
-kernel("conv.vjp(bias)")(_summed_rows)
-kernel("conv_transpose.vjp(bias)")(_summed_rows)
+@kernel("conv.vjp(bias)")
+@kernel("conv_transpose.vjp(bias)")
+def _(g: Any) -> Any:
+    return sum_of_rows(g.reshape(-1, g.shape[-1]))

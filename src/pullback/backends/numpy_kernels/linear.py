@@ -3,15 +3,30 @@
 from typing import Any
 
 from ..host import host as np
+from ..numba_kernels import is_worthwhile, products
 from .table import kernel
+
+__all__ = ["sum_of_rows"]
+
+
+def sum_of_rows(x: Any) -> Any:
+    """The sum of x (rows, columns) along the first axis."""
+    if not x.size or x.dtype.char not in "fd":
+        return np.add.reduce(x, axis=0)
+    if is_worthwhile(x.size) and x.flags.c_contiguous:
+        return products.sum_of_rows(x)
+    return np.matmul(np.ones(len(x), x.dtype), x)  # BLAS sums columns twice as fast as NumPy
 
 
 @kernel("linear")
 def _(x: Any, weight: Any, bias: Any = None) -> Any:
     flat = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
-    y = np.matmul(flat, weight.T)
-    if bias is not None:
-        y += bias
+    if products.are_worthwhile(*flat.shape, weight.shape[0], flat, weight, bias):
+        y = products.product(flat, weight.T, bias)
+    else:
+        y = np.matmul(flat, weight.T)
+        if bias is not None:
+            y += bias
     return y if x.ndim == 2 else y.reshape(*x.shape[:-1], weight.shape[0])
 
 
@@ -19,19 +34,21 @@ def _(x: Any, weight: Any, bias: Any = None) -> Any:
 def _(g: Any, x: Any) -> Any:
     if g.ndim != 2:
         g, x = g.reshape(-1, g.shape[-1]), x.reshape(-1, x.shape[-1])
+    if products.are_worthwhile(g.shape[1], *x.shape, g, x):
+        return products.product(g.T, x)
     return np.matmul(g.T, x)
 
 
 @kernel("linear.vjp(x)")
 def _(g: Any, weight: Any) -> Any:
-    if g.ndim <= 2 or not g.size:
-        return np.matmul(g, weight)
-    return np.matmul(g.reshape(-1, g.shape[-1]), weight).reshape(*g.shape[:-1], weight.shape[1])
+    flat = g if g.ndim <= 2 or not g.size else g.reshape(-1, g.shape[-1])
+    if g.ndim > 1 and products.are_worthwhile(*flat.shape, weight.shape[1], flat, weight):
+        gx = products.product(flat, weight)
+    else:
+        gx = np.matmul(flat, weight)
+    return gx.reshape(*g.shape[:-1], weight.shape[1])
 
 
 @kernel("linear.vjp(bias)")
 def _(g: Any) -> Any:
-    if g.ndim < 2 or not g.size or g.dtype.char not in "fd":
-        return np.add.reduce(g, axis=tuple(range(g.ndim - 1)))
-    flat = g if g.ndim == 2 else g.reshape(-1, g.shape[-1])
-    return np.matmul(np.ones(flat.shape[0], g.dtype), flat)  # BLAS sums columns twice as fast as NumPy
+    return sum_of_rows(g if g.ndim == 2 else g.reshape(-1, g.shape[-1]))
