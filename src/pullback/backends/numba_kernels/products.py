@@ -9,11 +9,11 @@ from functools import cache
 from typing import Any
 
 from ..host import host as np
-from .compiling import MULTIPLICATIONS, compiled, in_parts, is_worthwhile
+from .compiling import MULTIPLICATIONS, compiled, in_parts, inlined, is_worthwhile
 from .threads import PARTS, pool
 from .tiles import VECTOR, add_products, rows_of_tile, vectors_of_tile
 
-__all__ = ["are_worthwhile", "product", "sum_of_rows"]
+__all__ = ["are_worthwhile", "packed", "product", "rows_times_panels", "sum_of_rows"]
 
 FEWEST = 1_000_000
 """From how many multiplications on a product is worth compiled functions."""
@@ -37,11 +37,8 @@ def are_worthwhile(rows: int, length: int, columns: int, *arrays: Any) -> bool:
 def product(a: Any, b: Any, c: Any = None) -> Any:
     """a (M, K) times b (K, N), plus c (N,). Of a and b each lies in one piece, as it is or transposed."""
     (rows, length), columns = a.shape, b.shape[1]
-    vectors = vectors_of_tile(columns, a.itemsize)
-    wide = max(vectors, 1) * VECTOR // a.itemsize
-    count = -(-columns // wide)
-    panels = np.empty((count, length, wide), a.dtype)  # what a tile reads of b, in one piece
-    in_parts(_pack, count, b, panels, cost=length * wide)
+    vectors, panels = vectors_of_tile(columns, a.itemsize), packed(b)
+    count = len(panels)
     y = np.empty((rows, columns), a.dtype)
     across = -(-rows // ROWS)
     along = min(count, max(-(-columns // COLUMNS), -(-pool().threads * PARTS // across)))
@@ -50,6 +47,40 @@ def product(a: Any, b: Any, c: Any = None) -> Any:
     cost = rows * columns * length // (across * along * MULTIPLICATIONS)
     in_parts(_blocks(vectors), across * along, _flat(a), panels, c, y.reshape(-1), *shape, rows_of_tile(), cost=cost)
     return y
+
+
+def packed(b: Any) -> Any:
+    """b (K, N) as panels of columns (N / wide, K, wide): what a tile reads of it is in one piece. Zeros are behind N."""
+    length, columns = b.shape
+    wide = max(vectors_of_tile(columns, b.itemsize), 1) * VECTOR // b.itemsize
+    panels = np.empty((-(-columns // wide), length, wide), b.dtype)
+    in_parts(_pack, len(panels), b, panels, cost=length * wide)
+    return panels
+
+
+@cache
+def rows_times_panels(vectors: int) -> Callable[..., None]:
+    """For compiled functions: y = c + a times packed panels, of `rows` rows of `columns`; `at` is where each begins."""
+
+    @inlined
+    def multiply(
+        rows: int, columns: int, tall: int, a: Any, a_at: int, panels: Any, c: Any, c_at: int, c_row: int, y: Any,
+        y_at: int,
+    ) -> None:  # fmt: skip
+        count, length, wide = panels.shape
+        b, here = panels.reshape(-1), np.zeros(1, np.int64)
+        tiles = (rows + tall - 1) // tall
+        for panel in range(count):
+            column = panel * wide
+            for tile in range(tiles):
+                first, last = rows * tile // tiles, rows * (tile + 1) // tiles
+                add_products(
+                    last - first, columns - column, vectors, y, y_at + first * columns + column, columns,
+                    c, c_at + first * c_row + column, c_row, a, a_at + first * length, length, 1, here,
+                    b, column * length, wide, here, length,
+                )  # fmt: skip
+
+    return multiply
 
 
 def _flat(a: Any) -> Any:

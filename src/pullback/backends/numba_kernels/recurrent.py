@@ -1,114 +1,288 @@
-"""One step of a gated recurrent layer, and of the way back through it: all but the matrix products.
+"""The walk of gated recurrent layers along their sequences, and the way back: products and gates, compiled.
 
-A row of each array is one sequence's; arrays of several gates have them side by side. The loops are many and short, as
-few arrays at a time can be told apart by the compiler, and one row of all arrays stays in the first level of cache.
-All loops start at 0: from elsewhere the compiler could not rule out negative indices, and would not vectorise them.
+No sequence needs another. Each thread takes some of them through all steps, so that its states stay in its own cache and
+threads never wait for each other between two steps.
+
+Rows of `inputs` and of all that is kept for each step are packed: step after step, those of the sequences that are there
+still. `steps` is (T, 2): where a step's rows begin and how many there are, in the order in which they are walked. The
+groups from `start` to `stop` of `groups` are done. Arrays of several gates have them side by side. Loops over a row's
+elements are many and short, as few arrays at a time can be told apart by the compiler.
 """
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
-from .compiling import compiled
+from ..host import host as np
+from .compiling import MULTIPLICATIONS, compiled, in_parts, inlined
+from .products import packed, rows_times_panels
+from .threads import pool
+from .tiles import rows_of_tile, vectors_of_tile
 from .vector_math import sigmoid, tanh
 
-__all__ = ["gru_step", "gru_step_back", "lstm_step", "lstm_step_back"]
+__all__ = ["gru", "gru_vjp", "lstm", "lstm_vjp"]
+
+TOGETHER, FEWEST = 16, 4
+"""How many sequences a thread takes at once; and at least, where there are threads for more groups."""
 
 
-@compiled
-def lstm_step(gates: Any, inputs: Any, c: Any, cells: Any, m: Any) -> None:
-    """gates: the product of the state, (N, 4 H); made the gates i, f, g and o. c: the cell states, replaced.
+def lstm(inputs: Any, weight: Any, projection: Any, steps: Any, state: tuple[Any, ...], kept: tuple[Any, ...]) -> None:
+    """weight: (4 H, P). projection: (P, H), or None. state: h (N, P) and c (N, H), which are replaced.
 
-    inputs: (N, 4 H), added to the product. cells, m: (N, H), the new cell states and o tanh(c).
+    kept: the outputs (rows, P), the cells (rows, H) and the gates (rows, 4 H).
     """
-    size = c.shape[1]
-    for row in range(c.shape[0]):
-        for k in range(2 * size):
-            gates[row, k] = sigmoid(gates[row, k] + inputs[row, k])
-        for k in range(size):
-            gates[row, 2 * size + k] = tanh(gates[row, 2 * size + k] + inputs[row, 2 * size + k])
-        for k in range(size):
-            gates[row, 3 * size + k] = sigmoid(gates[row, 3 * size + k] + inputs[row, 3 * size + k])
-        for k in range(size):
-            c[row, k] = gates[row, size + k] * c[row, k] + gates[row, k] * gates[row, 2 * size + k]
-        for k in range(size):
-            cells[row, k] = c[row, k]
-        for k in range(size):
-            m[row, k] = gates[row, 3 * size + k] * tanh(c[row, k])
+    h, c = state
+    panels = packed(weight.T), h[:0, None] if projection is None else packed(projection.T)
+    m = h if projection is None else np.empty_like(c)
+    _share(_lstm(_vectors(weight.T), _vectors(h)), len(h), inputs, *panels, steps, h, c, m, *kept)
 
 
-@compiled
-def lstm_step_back(gates: Any, cells: Any, c_before: Any, d_m: Any, d_c: Any, d_steps: Any) -> None:
-    """d_steps: (N, 4 H), the gradients of what went into the gates. d_c: that of the cells, carried a step back.
+def lstm_vjp(
+    weight: Any, projection: Any, steps: Any, kept: tuple[Any, ...], g: Any, c0: Any, slopes: tuple[Any, ...]
+) -> None:
+    """kept: the cells and gates. g: of the outputs. slopes: d_h and d_c, which are replaced, and d_inputs and d_outputs.
 
-    d_m: (N, H), the gradient of o tanh(c).
+    steps: in the order of the way back. d_outputs: the gradients of the projections, empty where there is none.
     """
-    size = cells.shape[1]
-    one = cells.dtype.type(1)
-    for row in range(cells.shape[0]):
-        for k in range(size):  # tanh(c) is kept for a moment where o's gradient will stand
-            d_steps[row, 3 * size + k] = tanh(cells[row, k])
-        for k in range(size):
-            t = d_steps[row, 3 * size + k]
-            d_c[row, k] = d_c[row, k] + d_m[row, k] * gates[row, 3 * size + k] * (one - t * t)
-        for k in range(size):
-            o = gates[row, 3 * size + k]
-            d_steps[row, 3 * size + k] = d_steps[row, 3 * size + k] * d_m[row, k] * o * (one - o)
-        for k in range(size):
-            i = gates[row, k]
-            d_steps[row, k] = d_c[row, k] * gates[row, 2 * size + k] * i * (one - i)
-        for k in range(size):
-            f = gates[row, size + k]
-            d_steps[row, size + k] = d_c[row, k] * c_before[row, k] * f * (one - f)
-        for k in range(size):
-            g = gates[row, 2 * size + k]
-            d_steps[row, 2 * size + k] = d_c[row, k] * gates[row, k] * (one - g * g)
-        for k in range(size):
-            d_c[row, k] = d_c[row, k] * gates[row, size + k]
+    d_h, d_c, d_inputs, d_outputs = slopes
+    panels = packed(weight), d_h[:0, None] if projection is None else packed(projection)
+    d_m = d_h if projection is None else np.empty_like(d_c)
+    walk = _lstm_vjp(_vectors(weight), _vectors(d_c))
+    _share(walk, len(d_h), d_inputs, *panels, steps, *kept, g, c0, d_h, d_c, d_m, d_outputs)
 
 
-@compiled
-def gru_step(products: Any, inputs: Any, h: Any, gates: Any, output: Any) -> None:
-    """gates: (N, 4 H), made r, z, n and what the state gave to n. h: the state, replaced; output: the same again.
+def gru(inputs: Any, weight: Any, bias: Any, steps: Any, h: Any, kept: tuple[Any, ...]) -> None:
+    """weight: (3 H, H). bias: (3 H,), or None. h: (N, H), replaced. kept: the outputs (rows, H) and gates (rows, 4 H).
 
-    products: (N, 3 H), of the state. inputs: (N, 3 H).
+    The gates are r, z, n and what the state gave to n.
     """
-    size = h.shape[1]
-    for row in range(h.shape[0]):
-        for k in range(2 * size):
-            gates[row, k] = sigmoid(products[row, k] + inputs[row, k])
-        for k in range(size):
-            gates[row, 3 * size + k] = products[row, 2 * size + k]
-        for k in range(size):
-            gates[row, 2 * size + k] = inputs[row, 2 * size + k] + gates[row, k] * gates[row, 3 * size + k]
-        for k in range(size):
-            gates[row, 2 * size + k] = tanh(gates[row, 2 * size + k])
-        for k in range(size):
-            n = gates[row, 2 * size + k]
-            h[row, k] = n + gates[row, size + k] * (h[row, k] - n)
-        for k in range(size):
-            output[row, k] = h[row, k]
+    bias = np.zeros(len(weight), h.dtype) if bias is None else np.ascontiguousarray(bias)
+    _share(_gru(_vectors(weight.T)), len(h), inputs, packed(weight.T), bias, steps, h, *kept)
 
 
-@compiled
-def gru_step_back(gates: Any, before: Any, d_h: Any, d_inputs: Any, d_products: Any) -> None:
-    """d_inputs, d_products: (N, 3 H), the gradients of the inputs' part and of the state's product.
+def gru_vjp(weight: Any, steps: Any, kept: tuple[Any, ...], g: Any, h0: Any, d_h: Any, slopes: tuple[Any, ...]) -> None:
+    """kept: the outputs and gates. g: of the outputs. d_h: replaced. slopes: of the inputs and of the state's product.
 
-    d_h: (N, H), the gradient of the new state; made the part of the old one's that z lets through.
+    steps: in the order of the way back.
     """
-    size = d_h.shape[1]
-    one = gates.dtype.type(1)
-    for row in range(d_h.shape[0]):
-        for k in range(size):
-            n = gates[row, 2 * size + k]
-            d_inputs[row, 2 * size + k] = d_h[row, k] * (one - gates[row, size + k]) * (one - n * n)
-        for k in range(size):
-            z = gates[row, size + k]
-            d_inputs[row, size + k] = d_h[row, k] * (before[row, k] - gates[row, 2 * size + k]) * z * (one - z)
-        for k in range(size):
-            r = gates[row, k]
-            d_inputs[row, k] = d_inputs[row, 2 * size + k] * gates[row, 3 * size + k] * r * (one - r)
-        for k in range(2 * size):
-            d_products[row, k] = d_inputs[row, k]
-        for k in range(size):
-            d_products[row, 2 * size + k] = d_inputs[row, 2 * size + k] * gates[row, k]
-        for k in range(size):
-            d_h[row, k] = d_h[row, k] * gates[row, size + k]
+    _share(_gru_vjp(_vectors(weight)), len(d_h), slopes[0], packed(weight), steps, *kept, g, h0, d_h, slopes[1])
+
+
+def _share(walk: Callable[..., None], count: int, rows: Any, *arguments: Any) -> None:
+    """Call it for groups of sequences."""
+    groups = max(1, -(-count // TOGETHER), min(pool().threads, count // FEWEST))
+    panels = arguments[0]
+    cost = len(rows) * panels.size // (groups * MULTIPLICATIONS)
+    in_parts(walk, groups, groups, rows_of_tile(), rows, *arguments, cost=cost)
+
+
+def _vectors(x: Any) -> int:
+    return vectors_of_tile(x.shape[1], x.itemsize)
+
+
+@cache
+def _lstm(vectors: int, of_projection: int) -> Callable[..., None]:
+    multiply, project = rows_times_panels(vectors), rows_times_panels(of_projection)
+
+    @compiled
+    def walk(
+        start: int, stop: int, groups: int, tall: int, inputs: Any, panels: Any, projection: Any, steps: Any, h: Any,
+        c: Any, m: Any, outputs: Any, cells: Any, gates: Any,
+    ) -> None:  # fmt: skip
+        size, width = c.shape[1], h.shape[1]
+        nothing = np.zeros(width, h.dtype)
+        for group in range(start, stop):
+            first, end = len(h) * group // groups, len(h) * (group + 1) // groups
+            for step in range(len(steps)):
+                begin, last = steps[step, 0], min(end, steps[step, 1])
+                if last <= first:
+                    continue
+                at = (begin + first) * 4 * size
+                multiply(
+                    last - first, 4 * size, tall, h.reshape(-1), first * width, panels, inputs.reshape(-1), at,
+                    4 * size, gates.reshape(-1), at,
+                )  # fmt: skip
+                for row in range(first, last):
+                    gate, state, cell, made = gates[begin + row], c[row], cells[begin + row], m[row]
+                    for k in range(2 * size):
+                        gate[k] = sigmoid(gate[k])
+                    for k in range(size):
+                        gate[2 * size + k] = tanh(gate[2 * size + k])
+                    for k in range(size):
+                        gate[3 * size + k] = sigmoid(gate[3 * size + k])
+                    for k in range(size):
+                        state[k] = gate[size + k] * state[k] + gate[k] * gate[2 * size + k]
+                    for k in range(size):
+                        cell[k] = state[k]
+                    for k in range(size):
+                        made[k] = gate[3 * size + k] * tanh(cell[k])
+                if len(projection):
+                    project(
+                        last - first, width, tall, m.reshape(-1), first * size, projection, nothing, 0, 0,
+                        h.reshape(-1), first * width,
+                    )  # fmt: skip
+                for row in range(first, last):
+                    output, state = outputs[begin + row], h[row]
+                    for k in range(width):
+                        output[k] = state[k]
+
+    return walk
+
+
+@cache
+def _lstm_vjp(vectors: int, of_projection: int) -> Callable[..., None]:
+    multiply, project = rows_times_panels(vectors), rows_times_panels(of_projection)
+
+    @compiled
+    def walk(
+        start: int, stop: int, groups: int, tall: int, d_inputs: Any, panels: Any, projection: Any, steps: Any,
+        cells: Any, gates: Any, g: Any, c0: Any, d_h: Any, d_c: Any, d_m: Any, d_outputs: Any,
+    ) -> None:  # fmt: skip
+        size, width = d_c.shape[1], d_h.shape[1]
+        nothing = np.zeros(max(size, width), d_h.dtype)
+        one = d_h.dtype.type(1)
+        for group in range(start, stop):
+            first, end = len(d_h) * group // groups, len(d_h) * (group + 1) // groups
+            for step in range(len(steps)):
+                begin, last = steps[step, 0], min(end, steps[step, 1])
+                if last <= first:
+                    continue
+                for row in range(first, last):
+                    slope, of_output = d_h[row], g[begin + row]
+                    for k in range(width):
+                        slope[k] += of_output[k]
+                if len(projection):
+                    for row in range(first, last):
+                        kept, slope = d_outputs[begin + row], d_h[row]
+                        for k in range(width):
+                            kept[k] = slope[k]
+                    project(
+                        last - first, size, tall, d_h.reshape(-1), first * width, projection, nothing, 0, 0,
+                        d_m.reshape(-1), first * size,
+                    )  # fmt: skip
+                for row in range(first, last):
+                    gate, cell, d_step, made, d_cell = (
+                        gates[begin + row],
+                        cells[begin + row],
+                        d_inputs[begin + row],
+                        d_m[row],
+                        d_c[row],
+                    )
+                    if step + 1 < len(steps) and row < steps[step + 1, 1]:
+                        before = cells[steps[step + 1, 0] + row]
+                    else:
+                        before = c0[row]
+                    for k in range(size):  # tanh(c) is kept for a moment where o's gradient will stand
+                        d_step[3 * size + k] = tanh(cell[k])
+                    for k in range(size):
+                        t = d_step[3 * size + k]
+                        d_cell[k] += made[k] * gate[3 * size + k] * (one - t * t)
+                    for k in range(size):
+                        o = gate[3 * size + k]
+                        d_step[3 * size + k] = d_step[3 * size + k] * made[k] * o * (one - o)
+                    for k in range(size):
+                        d_step[k] = d_cell[k] * gate[2 * size + k] * gate[k] * (one - gate[k])
+                    for k in range(size):
+                        f = gate[size + k]
+                        d_step[size + k] = d_cell[k] * before[k] * f * (one - f)
+                    for k in range(size):
+                        n = gate[2 * size + k]
+                        d_step[2 * size + k] = d_cell[k] * gate[k] * (one - n * n)
+                    for k in range(size):
+                        d_cell[k] *= gate[size + k]
+                multiply(
+                    last - first, width, tall, d_inputs.reshape(-1), (begin + first) * 4 * size, panels, nothing, 0, 0,
+                    d_h.reshape(-1), first * width,
+                )  # fmt: skip
+
+    return walk
+
+
+@cache
+def _gru(vectors: int) -> Callable[..., None]:
+    multiply = rows_times_panels(vectors)
+
+    @compiled
+    def walk(
+        start: int, stop: int, groups: int, tall: int, inputs: Any, panels: Any, bias: Any, steps: Any, h: Any,
+        outputs: Any, gates: Any,
+    ) -> None:  # fmt: skip
+        size = h.shape[1]
+        for group in range(start, stop):
+            first, end = len(h) * group // groups, len(h) * (group + 1) // groups
+            products = np.empty((end - first, 3 * size), h.dtype)
+            for step in range(len(steps)):
+                begin, last = steps[step, 0], min(end, steps[step, 1])
+                if last <= first:
+                    continue
+                multiply(
+                    last - first, 3 * size, tall, h.reshape(-1), first * size, panels, bias, 0, 0,
+                    products.reshape(-1), 0,
+                )  # fmt: skip
+                for row in range(first, last):
+                    gate, product, given = gates[begin + row], products[row - first], inputs[begin + row]
+                    state, output = h[row], outputs[begin + row]
+                    for k in range(2 * size):
+                        gate[k] = sigmoid(product[k] + given[k])
+                    for k in range(size):
+                        gate[3 * size + k] = product[2 * size + k]
+                    for k in range(size):
+                        gate[2 * size + k] = given[2 * size + k] + gate[k] * gate[3 * size + k]
+                    for k in range(size):
+                        gate[2 * size + k] = tanh(gate[2 * size + k])
+                    for k in range(size):
+                        n = gate[2 * size + k]
+                        state[k] = n + gate[size + k] * (state[k] - n)
+                    for k in range(size):
+                        output[k] = state[k]
+
+    return walk
+
+
+@cache
+def _gru_vjp(vectors: int) -> Callable[..., None]:
+    multiply = rows_times_panels(vectors)
+
+    @compiled
+    def walk(
+        start: int, stop: int, groups: int, tall: int, d_inputs: Any, panels: Any, steps: Any, outputs: Any,
+        gates: Any, g: Any, h0: Any, d_h: Any, d_products: Any,
+    ) -> None:  # fmt: skip
+        size = d_h.shape[1]
+        one = d_h.dtype.type(1)
+        for group in range(start, stop):
+            first, end = len(d_h) * group // groups, len(d_h) * (group + 1) // groups
+            for step in range(len(steps)):
+                begin, last = steps[step, 0], min(end, steps[step, 1])
+                if last <= first:
+                    continue
+                for row in range(first, last):
+                    gate, of_output, slope = gates[begin + row], g[begin + row], d_h[row]
+                    d_input, d_product = d_inputs[begin + row], d_products[begin + row]
+                    if step + 1 < len(steps) and row < steps[step + 1, 1]:
+                        before = outputs[steps[step + 1, 0] + row]
+                    else:
+                        before = h0[row]
+                    for k in range(size):
+                        slope[k] += of_output[k]
+                    for k in range(size):
+                        n = gate[2 * size + k]
+                        d_input[2 * size + k] = slope[k] * (one - gate[size + k]) * (one - n * n)
+                    for k in range(size):
+                        z = gate[size + k]
+                        d_input[size + k] = slope[k] * (before[k] - gate[2 * size + k]) * z * (one - z)
+                    for k in range(size):
+                        r = gate[k]
+                        d_input[k] = d_input[2 * size + k] * gate[3 * size + k] * r * (one - r)
+                    for k in range(2 * size):
+                        d_product[k] = d_input[k]
+                    for k in range(size):
+                        d_product[2 * size + k] = d_input[2 * size + k] * gate[k]
+                    for k in range(size):
+                        slope[k] *= gate[size + k]
+                multiply(
+                    last - first, size, tall, d_products.reshape(-1), (begin + first) * 3 * size, panels,
+                    d_h.reshape(-1), first * size, size, d_h.reshape(-1), first * size,
+                )  # fmt: skip
+
+    return walk

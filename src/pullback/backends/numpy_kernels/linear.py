@@ -6,7 +6,7 @@ from ..host import host as np
 from ..numba_kernels import is_worthwhile, products
 from .table import kernel
 
-__all__ = ["sum_of_rows"]
+__all__ = ["sum_of_rows", "transposed_product"]
 
 
 def sum_of_rows(x: Any) -> Any:
@@ -16,6 +16,13 @@ def sum_of_rows(x: Any) -> Any:
     if is_worthwhile(x.size) and x.flags.c_contiguous:
         return products.sum_of_rows(x)
     return np.matmul(np.ones(len(x), x.dtype), x)  # BLAS sums columns twice as fast as NumPy
+
+
+def transposed_product(a: Any, b: Any) -> Any:
+    """The transpose of a (K, M) times b (K, N)."""
+    if products.are_worthwhile(a.shape[1], *b.shape, a, b):
+        return products.product(a.T, b)
+    return np.matmul(a.T, b)
 
 
 @kernel("linear")
@@ -34,9 +41,7 @@ def _(x: Any, weight: Any, bias: Any = None) -> Any:
 def _(g: Any, x: Any) -> Any:
     if g.ndim != 2:
         g, x = g.reshape(-1, g.shape[-1]), x.reshape(-1, x.shape[-1])
-    if products.are_worthwhile(g.shape[1], *x.shape, g, x):
-        return products.product(g.T, x)
-    return np.matmul(g.T, x)
+    return transposed_product(g, x)
 
 
 @kernel("linear.vjp(x)")

@@ -5,7 +5,8 @@ from typing import Any
 
 from ..host import host as np
 from ..numba_kernels import is_worthwhile
-from ..numba_kernels.recurrent import gru_step, gru_step_back, lstm_step, lstm_step_back
+from ..numba_kernels import recurrent as compiled
+from .linear import transposed_product
 from .table import kernel
 
 
@@ -63,14 +64,16 @@ def _(
 ) -> Any:
     if not _of_one_type(inputs, h0, c0, weight_hh, weight_hr):
         return NotImplemented
-    inputs, weight = np.ascontiguousarray(inputs), _transposed(weight_hh)
-    projection = None if weight_hr is None else _transposed(weight_hr)
-    length, hidden = inputs.shape[0], c0.shape[1]
+    inputs, length, hidden = np.ascontiguousarray(inputs), inputs.shape[0], c0.shape[1]
     h, c = _own(h0), _own(c0)
-    m = h if projection is None else np.empty_like(c)
     output, cells = np.empty((length, h.shape[1]), dtype=h.dtype), np.empty((length, hidden), dtype=h.dtype)
     gates = np.empty(inputs.shape, dtype=h.dtype)
-    step = lstm_step if is_worthwhile(inputs.size) else _LSTMStep(hidden, h.dtype)
+    if is_worthwhile(inputs.size):
+        compiled.lstm(inputs, weight_hh, weight_hr, _table(batch_sizes, reverse), (h, c), (output, cells, gates))
+        return output, h, c, cells, gates
+    weight, projection = _transposed(weight_hh), None if weight_hr is None else _transposed(weight_hr)
+    m = h if projection is None else np.empty_like(c)
+    step = _LSTMStep(hidden, h.dtype)
     for rows, size in _steps(batch_sizes, reverse):
         np.matmul(h[:size], weight, out=gates[rows])
         step(gates[rows], inputs[rows], c[:size], cells[rows], m[:size])
@@ -112,24 +115,28 @@ def _(
     output, _, _, cells, gates = map(np.ascontiguousarray, y)
     d_h, d_c = _own(g[1]), _own(g[2])
     d_inputs = np.empty(gates.shape, dtype=gates.dtype)
-    d_outputs = None if weight_hr is None else np.empty(output.shape, dtype=output.dtype)
-    step = lstm_step_back if is_worthwhile(gates.size) else _lstm_step_back
-    walk = _steps(batch_sizes, not reverse)
-    for (rows, size), before in zip(walk, _states_before(c0, cells, walk), strict=True):
-        d_output = d_h[:size]
-        d_output += g[0][rows]
-        d_m = d_output
-        if d_outputs is not None:
-            d_outputs[rows] = d_output
-            d_m = np.matmul(d_output, weight_hr)
-        step(gates[rows], cells[rows], before, d_m, d_c[:size], d_inputs[rows])
-        np.matmul(d_inputs[rows], weight_hh, out=d_output)
+    d_outputs = np.empty((0 if weight_hr is None else len(output), d_h.shape[1]), dtype=d_h.dtype)
+    if is_worthwhile(gates.size):
+        slopes = d_h, d_c, d_inputs, d_outputs
+        steps, of_outputs = _table(batch_sizes, not reverse), np.ascontiguousarray(g[0])
+        compiled.lstm_vjp(weight_hh, weight_hr, steps, (cells, gates), of_outputs, np.ascontiguousarray(c0), slopes)
+    else:
+        walk = _steps(batch_sizes, not reverse)
+        for (rows, size), before in zip(walk, _states_before(c0, cells, walk), strict=True):
+            d_output = d_h[:size]
+            d_output += g[0][rows]
+            d_m = d_output
+            if weight_hr is not None:
+                d_outputs[rows] = d_output
+                d_m = np.matmul(d_output, weight_hr)
+            _lstm_step_back(gates[rows], cells[rows], before, d_m, d_c[:size], d_inputs[rows])
+            np.matmul(d_inputs[rows], weight_hh, out=d_output)
     d_weight_hh = _weight_gradient(d_inputs, h0, output, batch_sizes, reverse)
     d_weight_hr = d_h  # which nobody asks for where there is no such weight
-    if d_outputs is not None:
+    if weight_hr is not None:
         m = np.tanh(cells)
         m *= _parts(gates, 4)[3]
-        d_weight_hr = np.matmul(d_outputs.T, m)
+        d_weight_hr = transposed_product(d_outputs, m)
     return d_inputs, d_h, d_c, d_weight_hh, d_weight_hr
 
 
@@ -168,16 +175,18 @@ def _(
 ) -> Any:
     if not _of_one_type(inputs, h0, weight_hh, bias_hh):
         return NotImplemented
-    inputs, weight = np.ascontiguousarray(inputs), _transposed(weight_hh)
-    length, h = inputs.shape[0], _own(h0)
-    products = np.empty((h.shape[0], weight.shape[1]), dtype=h.dtype)
+    inputs, length, h = np.ascontiguousarray(inputs), inputs.shape[0], _own(h0)
     output, gates = (np.empty((length, n * h.shape[1]), dtype=h.dtype) for n in (1, 4))
-    step = gru_step if is_worthwhile(inputs.size) else _gru_step
+    if is_worthwhile(inputs.size):
+        compiled.gru(inputs, weight_hh, bias_hh, _table(batch_sizes, reverse), h, (output, gates))
+        return output, h, gates
+    weight = _transposed(weight_hh)
+    products = np.empty((h.shape[0], weight.shape[1]), dtype=h.dtype)
     for rows, size in _steps(batch_sizes, reverse):
         product = np.matmul(h[:size], weight, out=products[:size])
         if bias_hh is not None:
             product += bias_hh
-        step(product, inputs[rows], h[:size], gates[rows], output[rows])
+        _gru_step(product, inputs[rows], h[:size], gates[rows], output[rows])
     return output, h, gates
 
 
@@ -207,14 +216,18 @@ def _(g: Any, y: Any, h0: Any, weight_hh: Any, *, batch_sizes: tuple[int, ...], 
     output, _, gates = map(np.ascontiguousarray, y)
     d_h = _own(g[1])
     d_inputs, d_products = (np.empty((output.shape[0], weight_hh.shape[0]), dtype=output.dtype) for _ in range(2))
-    step = gru_step_back if is_worthwhile(gates.size) else _gru_step_back
-    walk = _steps(batch_sizes, not reverse)
-    through = np.empty_like(d_h)
-    for (rows, size), before in zip(walk, _states_before(h0, output, walk), strict=True):
-        d_output = d_h[:size]
-        d_output += g[0][rows]
-        step(gates[rows], before, d_output, d_inputs[rows], d_products[rows])
-        d_output += np.matmul(d_products[rows], weight_hh, out=through[:size])
+    if is_worthwhile(gates.size):
+        steps, of_outputs = _table(batch_sizes, not reverse), np.ascontiguousarray(g[0])
+        first = np.ascontiguousarray(h0)
+        compiled.gru_vjp(weight_hh, steps, (output, gates), of_outputs, first, d_h, (d_inputs, d_products))
+    else:
+        walk = _steps(batch_sizes, not reverse)
+        through = np.empty_like(d_h)
+        for (rows, size), before in zip(walk, _states_before(h0, output, walk), strict=True):
+            d_output = d_h[:size]
+            d_output += g[0][rows]
+            _gru_step_back(gates[rows], before, d_output, d_inputs[rows], d_products[rows])
+            d_output += np.matmul(d_products[rows], weight_hh, out=through[:size])
     d_weight_hh = _weight_gradient(d_products, h0, output, batch_sizes, reverse)
     return d_inputs, d_h, d_weight_hh, np.add.reduce(d_products, axis=0)
 
@@ -255,6 +268,11 @@ def _steps(batch_sizes: tuple[int, ...], reverse: bool) -> list[tuple[slice, int
     return found[::-1] if reverse else found
 
 
+def _table(batch_sizes: tuple[int, ...], reverse: bool) -> Any:
+    """The same as an array: where each step's rows begin, and how many they are."""
+    return np.asarray([(rows.start, size) for rows, size in _steps(batch_sizes, reverse)], np.int64)
+
+
 def _own(x: Any) -> Any:
     """A copy in C's order, to be written to."""
     return np.array(x, order="C")
@@ -292,9 +310,9 @@ def _weight_gradient(d_steps: Any, first: Any, states: Any, batch_sizes: tuple[i
     walk = _steps(batch_sizes, not reverse)
     if batch_sizes[0] != batch_sizes[-1]:
         before = _states_before(first, states, walk)
-        return np.matmul(d_steps.T, np.concatenate(before if reverse else before[::-1]))
+        return transposed_product(d_steps, np.concatenate(before if reverse else before[::-1]))
     size = batch_sizes[0]
     rest, others = (d_steps[:-size], states[size:]) if reverse else (d_steps[size:], states[:-size])
-    gradient = np.matmul(rest.T, others)
-    gradient += np.matmul(d_steps[walk[-1][0]].T, first)
+    gradient = transposed_product(rest, others)
+    gradient += transposed_product(d_steps[walk[-1][0]], first)
     return gradient
