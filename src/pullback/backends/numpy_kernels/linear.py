@@ -1,5 +1,6 @@
 """Kernels of the affine map."""
 
+from math import prod
 from typing import Any
 
 from ..host import host as np
@@ -8,18 +9,19 @@ from .table import kernel
 
 @kernel("linear")
 def _(x: Any, weight: Any, bias: Any = None) -> Any:
-    flat = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
-    y = np.matmul(flat, weight.T)
+    y = np.matmul(_rows(x), weight.T)
     if bias is not None:
-        y += bias
+        y = np.add(y, bias, out=y if y.dtype == bias.dtype else None)
     return y if x.ndim == 2 else y.reshape(*x.shape[:-1], weight.shape[0])
 
 
 @kernel("linear.vjp(weight)")
 def _(g: Any, x: Any) -> Any:
-    if g.ndim != 2:
-        g, x = g.reshape(-1, g.shape[-1]), x.reshape(-1, x.shape[-1])
-    return np.matmul(g.T, x)
+    return np.matmul(_rows(g).T, _rows(x))
+
+
+def _rows(x: Any) -> Any:
+    return x if x.ndim == 2 else x.reshape(prod(x.shape[:-1]), x.shape[-1])
 
 
 @kernel("linear.vjp(x)")
