@@ -1,3 +1,5 @@
+import copy
+import pickle
 from collections.abc import Iterator
 from typing import Any
 
@@ -45,6 +47,14 @@ def test_optional_inputs_may_be_given_by_name(product: Any) -> None:
 def test_a_vjp_that_does_not_fit_is_refused_at_once(product: Any, arguments: Any, rule: Any, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         product.vjp(*arguments)(rule)
+
+
+def test_every_op_is_copied_and_pickled_as_itself(product: Any) -> None:
+    for op in pb.autodiff.registry.values():
+        assert copy.deepcopy(op) is op
+        assert op is product or pickle.loads(pickle.dumps(op)) is op
+    with pytest.raises((AttributeError, pickle.PicklingError)):
+        pickle.dumps(product)  # which has no name in its module
 
 
 def test_a_second_vjp_for_one_input_is_refused(product: Any) -> None:

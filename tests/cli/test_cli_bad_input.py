@@ -128,6 +128,8 @@ CSV = ["train", "iris.csv", "--target", "species"]
         (["fly"], "invalid choice: 'fly'"),
         (["predict", "full", "iris.csv"], "full is no run: it has no model.json"),
         (["predict", "none", "iris.csv"], "none is no run: it has no model.json"),
+        (["predict", "", "iris.csv"], "RUN: a name is expected, not nothing"),
+        (["predict", "none", ""], "FILE: a name is expected, not nothing"),
     ],
 )  # fmt: skip
 def test_bad_input_is_refused_in_one_line(capsys, arguments, message):
@@ -151,6 +153,7 @@ def run(in_a_folder_of_files, capsys):
         ),
         ("sepal length,sepal width,petal length,petal width\n1,2,3,1e300\n", "lies too far from the values trained on"),
         ("", "new.csv is empty"),
+        ("sepal length,sepal width,petal length,petal width\n", "new.csv has a header and no rows"),
     ],
 )
 def test_a_table_that_does_not_fit_the_run_is_refused(capsys, run, text, message):
@@ -163,6 +166,7 @@ def test_predictions_never_replace_the_data_or_a_folder(capsys, run):
     inside = ["predict", "run", "iris.csv", "--out", "run/model.json"]
     assert "run/model.json lies in the run's own folder" in refused(capsys, inside)
     assert "full is a folder" in refused(capsys, ["predict", "run", "iris.csv", "--out", "full"])
+    assert "full is a folder, and the model was trained on a table" in refused(capsys, ["predict", "run", "full"])
     assert Path("iris.csv").read_text() == IRIS
 
 

@@ -15,7 +15,20 @@ import pytest
 import pullback
 import pullback as pb
 from pullback.cli import main
+from pullback.cli.architecture import MODELS
+from pullback.cli.method import OPTIMIZERS, SCHEDULES
 from pullback.cli.run_folder import new_run, read_network
+
+
+def test_help_names_every_model_optimizer_and_schedule_once_for_all(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    for name, model in MODELS.items():
+        assert f"{name}: {model.described}" in told
+    for option, table in (("model", MODELS), ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+        assert f"--{option} {{{','.join(table)}}}" in told
+
 
 # A process that a shell started in the background ignores Ctrl-C; this one never does.
 INTERRUPTIBLE = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "

@@ -12,11 +12,11 @@ import pytest
 import pullback as pb
 from pullback.backends import use
 from pullback.cli import main
-from pullback.cli.command import _MODELS
+from pullback.cli.architecture import MODELS
 from pullback.cli.run_folder import read_network
 from pullback.interop import load_safetensors, save_safetensors
 
-IMAGE_MODELS = [model for model in _MODELS if model != "mlp"]
+IMAGE_MODELS = [name for name, model in MODELS.items() if model.images]
 CODES = {"u1": 8, "f4": 13}
 
 
@@ -55,7 +55,7 @@ def predict(file):
         return list(csv.DictReader(opened))
 
 
-@pytest.mark.parametrize("model", _MODELS)
+@pytest.mark.parametrize("model", MODELS)
 def test_images_of_a_folder_are_learnt_and_predicted(model):
     write_bars("sets/bars", side=8, samples=240)
     summary = train("bars", "--data-dir", "sets", "--model", model, "--epochs", 8)
@@ -64,8 +64,8 @@ def test_images_of_a_folder_are_learnt_and_predicted(model):
     assert summary["test_accuracy"] >= 0.9
     described = json.loads(Path("run", "model.json").read_text())
     assert described["architecture"]["model"] == model
-    names = {"mlp": "0.weight", "lenet": "conv1.weight", "resnet": "layer1.0.conv1.weight", "vit": "conv_proj.weight"}
-    assert names[model] in load_safetensors("run/weights.safetensors")
+    with use("numpy"):
+        assert list(load_safetensors("run/weights.safetensors")) == sorted(read_network("run")[0].state_dict())
     rows = predict("sets/bars/t10k-images-idx3-ubyte.gz")
     assert rows == predict("sets/bars")
     truth = bars(80, 8, 1)[1]
@@ -254,12 +254,33 @@ def test_a_name_that_is_nowhere_is_refused_with_where_was_looked_and_for_what(ca
     assert [message for message in messages if message not in line] == []
 
 
+@pytest.mark.parametrize("name", ["bar", "Bars", "bras"])
+def test_a_name_that_is_misspelt_is_met_with_the_right_one(capsys, name):
+    write_bars("sets/bars", samples=40)
+    line = refused(capsys, "train", "--data", name, "--data-dir", "sets")
+    assert line.endswith(f"there is no file {name} and no sets/{name}; did you mean bars?\n")
+    assert "name the folder they are in" in refused(capsys, "train", "sets/bars/train-images-idx3-ubyte.gz")
+
+
+def test_a_folder_in_the_home_of_the_user_is_found(monkeypatch):
+    write_bars("home/bars", samples=40)
+    monkeypatch.setenv("HOME", "home")
+    monkeypatch.setenv("USERPROFILE", "home")
+    train("--data=~/bars", "--epochs", 1, "--hidden", "none")
+
+
 def test_what_is_no_image_of_the_trained_size_is_not_predicted(capsys):
     write_bars("bars", samples=40, end="-ubyte")
     train("bars", "--epochs", 1, "--hidden", "none")
     write_idx("larger", np.zeros((2, 14, 14)))
     Path("table.csv").write_text("a,b\n1,2\n")
+    write_idx("none", np.zeros((0, 12, 12)))
+    write_bars("empty", samples=40, end="-ubyte")
+    write_idx("empty/t10k-images-idx3-ubyte", np.zeros((0, 12, 12)))
+    write_idx("empty/t10k-labels-idx1-ubyte", np.zeros(0))
     cases = {
+        "none": "none has no images to predict",
+        "empty": "empty has no images to predict",
         "larger": "the images have 14 x 14 pixels; the model was trained on 12 x 12 pixels",
         "bars/t10k-labels-idx1-ubyte": "holds an array of shape (80,); a file of images has three axes",
         "table.csv": "table.csv is no IDX file",

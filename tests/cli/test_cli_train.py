@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pullback.cli import main
-from pullback.cli.command import _OPTIMIZERS, _SCHEDULES
+from pullback.cli.method import OPTIMIZERS, SCHEDULES
 from pullback.data import load_digits, split
 from pullback.interop import load_safetensors
 
@@ -177,8 +177,8 @@ def test_words_gaps_and_extra_columns_are_taken_care_of(capsys):
     assert err.splitlines()[0] == "note     new.csv: not used: shape"
 
 
-@pytest.mark.parametrize("schedule", _SCHEDULES)
-@pytest.mark.parametrize("optimizer", _OPTIMIZERS)
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_goes_with_every_schedule(optimizer, schedule):
     options = ["--optimizer", optimizer, "--schedule", schedule, "--epochs", 3, "--hidden", "8", "--lr", "0.01"]
     summary = train(TABLES / "iris.csv", "--target", "species", *options)

@@ -25,14 +25,41 @@ def test_samples_are_read_by_number_slice_and_list():
     x, y = np.arange(10.0).reshape(5, 2), np.arange(5)
     for kind in (np.asarray, strict.asarray, pb.tensor):
         dataset = ArrayDataset(kind(x), kind(y))
-        for rows in (2, -1, slice(1, 4), [3, 0, 3]):
+        for rows in (
+            2,
+            -1,
+            slice(1, 4),
+            [3, 0, 3],
+            [-1, 0],
+            np.asarray([], int),
+            np.asarray([True, False, True, False, True]),
+        ):
             for found, expected in zip(dataset[rows], (x[rows], y[rows]), strict=True):
                 host = found.numpy() if isinstance(found, pb.Tensor) else pb.asarray(found).numpy()
                 assert type(found) is type(dataset.arrays[0])
                 assert_array_equal(host, expected)
     assert len(list(dataset)) == 5
-    with pytest.raises(IndexError, match="no sample 5 among 5"):
-        dataset[5]
+    assert len(dataset[[]][0]) == 0
+    assert_array_equal(dataset[pb.tensor([1, 2])][1].numpy(), [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("rows", "error", "message"),
+    [
+        (5, IndexError, "no sample 5 among 5"),
+        ([0, 5], IndexError, "no sample 5 among 5"),
+        ([-6], IndexError, "no sample -6 among 5"),
+        ([True, False], IndexError, "a mask has one boolean for each of 5 samples; got 2"),
+        ([0.0, 1.0], TypeError, r"chosen by integers, a slice or a mask of booleans; got \[0.0, 1.0\]"),
+        (0.5, TypeError, "chosen by integers"),
+        ("a", TypeError, "chosen by integers"),
+        (None, TypeError, "chosen by integers"),
+        ([[0], [1]], TypeError, "chosen by integers"),
+    ],
+)
+def test_samples_there_are_not_are_refused(rows, error, message):
+    with pytest.raises(error, match=message):
+        ArrayDataset(np.arange(5.0))[rows]
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,9 @@ def test_arrays_come_back_as_they_were(tmp_path_factory, array, zipped):
         (b"hello, world", "no IDX file"),
         (packed(np.zeros((2, 3), "uint8"))[:-1], r"damaged: its header says \(2, 3\), and 5 bytes follow"),
         (packed(np.zeros((2, 3), "uint8")) + b"x", "7 bytes follow"),
-        (packed(np.zeros((2, 3), "uint8"))[:8], "damaged"),
+        (packed(np.zeros((2, 3), "uint8"))[:8], "damaged: its header says 2 axes, and 4 bytes follow"),
+        (packed(np.zeros((2, 3), "uint8"))[:9], "damaged: its header says 2 axes, and 5 bytes follow"),
+        (b"\0\0\x08\xff" + b"\0\0\0\1" * 255 + b"x", "damaged: its header says 255 axes"),
         (gzip.compress(packed(np.zeros(9, "uint8")), mtime=0)[:-9], "damaged"),
         (gzip.compress(packed(np.zeros(9, "uint8")), mtime=0)[:12] + b"\xff" * 30, "damaged"),
     ],
@@ -51,7 +53,7 @@ def test_what_is_not_whole_is_refused(tmp_path, content, complaint):
         data.read_idx(path)
 
 
-@pytest.mark.parametrize("ending", ["-idx{}-ubyte", "-idx{}-ubyte.gz", ".idx{}-ubyte"])
+@pytest.mark.parametrize("ending", ["-idx{}-ubyte", "-idx{}-ubyte.gz", ".idx{}-ubyte", ".idx{}-ubyte.gz"])
 def test_a_folder_gives_scaled_images_and_labels(tmp_path, ending):
     images = np.arange(3 * 4 * 5, dtype="uint8").reshape(3, 4, 5)
     for name, axes, array in (("t10k-images", 3, images), ("t10k-labels", 1, np.asarray([2, 0, 1], "uint8"))):
@@ -63,10 +65,26 @@ def test_a_folder_gives_scaled_images_and_labels(tmp_path, ending):
     assert labels.tolist() == [2, 0, 1]
     with pytest.raises(ValueError, match="has no train-images-idx3-ubyte"):
         data.load_idx(tmp_path)
+    with pytest.raises(ValueError, match="there is no folder"):
+        data.load_idx(tmp_path / "nowhere")
 
 
-def test_images_and_labels_are_as_many(tmp_path):
-    (tmp_path / "train-images-idx3-ubyte").write_bytes(packed(np.zeros((2, 4, 4), "uint8")))
-    (tmp_path / "train-labels-idx1-ubyte").write_bytes(packed(np.zeros(3, "uint8")))
-    with pytest.raises(ValueError, match=r"images of shape \(2, 4, 4\) and labels of shape \(3,\)"):
+@pytest.mark.parametrize(
+    ("images", "labels", "complaint"),
+    [
+        (
+            np.zeros((2, 4, 4), "uint8"),
+            np.zeros(3, "uint8"),
+            r"\(2, 4, 4\) and -labels of shape \(3,\); expected",
+        ),
+        (np.zeros(2, "uint8"), np.zeros((2, 4, 4), "uint8"), r"train-images of shape \(2,\)"),
+        (np.zeros((2, 16), "uint8"), np.zeros(2, "uint8"), r"train-images of shape \(2, 16\)"),
+        (np.zeros((2, 4, 4), "uint8"), np.zeros((2, 1), "uint8"), r"-labels of shape \(2, 1\)"),
+        (np.zeros((2, 4, 4), "uint8"), np.full(2, 0.5, "float32"), "train-labels of float32; labels are integers"),
+    ],
+)
+def test_images_and_labels_belong_together(tmp_path, images, labels, complaint):
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(packed(images))
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(packed(labels))
+    with pytest.raises(ValueError, match=complaint):
         data.load_idx(tmp_path)

@@ -209,3 +209,8 @@ def test_the_thread_sees_the_callers_backend_and_gradient_mode():
 def test_bad_options_are_refused_at_once(options, error):
     with pytest.raises(error, match=next(iter(options))):
         DataLoader(np.arange(4), **options)
+
+
+def test_a_data_set_of_no_samples_is_refused():
+    with pytest.raises(ValueError, match=r"ArrayDataset\(\(0, 3\) float64\) has no samples"):
+        DataLoader(np.zeros((0, 3)))

@@ -68,6 +68,12 @@ def test_fractions_that_are_no_shares_are_refused(fractions):
         split(np.arange(10), fractions=fractions)
 
 
+@pytest.mark.parametrize("fractions", [0.8, "ab", ("0.5", "0.5"), None])
+def test_fractions_that_are_no_numbers_are_refused(fractions):
+    with pytest.raises(TypeError, match="fractions is a sequence of numbers, one for each part"):
+        split(np.ones(10), fractions=fractions)
+
+
 def test_a_part_without_samples_is_refused():
     with pytest.raises(ValueError, match="leave part 1 empty"):
         split(np.arange(3), fractions=(0.9, 0.1))

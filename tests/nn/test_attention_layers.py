@@ -163,6 +163,45 @@ def test_sizes_that_do_not_fit_are_refused(make, said):
         make()
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_a_batch_of_one_is_not_repeated(first):
+    attention = nn.MultiheadAttention(8, 2, batch_first=first)
+    x, one = (pb.zeros((n, 4, 8) if first else (4, n, 8)) for n in (3, 1))
+    for inputs in ((x, one, one), (one, x, x)):
+        with pytest.raises(ValueError, match="with one N, of 8, 8 and 8 features; got"):
+            attention(*inputs)
+
+
+@pytest.mark.parametrize("needed", [True, False])
+@pytest.mark.parametrize("held", [0, 2])
+def test_masks_that_do_not_fit_are_refused(held, needed):
+    attention, x = nn.MultiheadAttention(8, 2), pb.zeros((4, 3, 8))
+
+    def run(**masks):
+        cache = nn.KeyValueCache() if held else None
+        if cache is not None:
+            attention(*[pb.zeros((held, 3, 8))] * 3, cache=cache)
+        return attention(x, x, x, need_weights=needed, cache=cache, **masks)
+
+    s = 4 + held
+    for shape in ((4, s), (1, s), (6, 4, s), (2, 1, s)):
+        run(attn_mask=pb.zeros(shape))
+    for shape in ((5, s), (4, s + 1), (s,), (4, 4, s), (12, 4, s), (6, 3, s), (6, 4, 1), (1, 6, 4, s)):
+        with pytest.raises(ValueError, match=rf"attn_mask is of shape \(4, {s}\) or \(6, 4, {s}\) here; got \("):
+            run(attn_mask=pb.zeros(shape))
+    run(key_padding_mask=pb.zeros((3, s)))
+    for shape in ((2, s), (1, s), (3, s + 1), (s,)):
+        with pytest.raises(ValueError, match=rf"key_padding_mask is of shape \(3, {s}\) here; got \("):
+            run(key_padding_mask=pb.zeros(shape))
+
+
+def test_a_cache_of_other_sequences_is_refused():
+    attention, cache = nn.MultiheadAttention(8, 2), nn.KeyValueCache()
+    attention(*[pb.zeros((2, 3, 8))] * 3, cache=cache)
+    with pytest.raises(ValueError, match=r"a cache of keys \(3, 2, 2, 4\) takes more of the same sequences; got"):
+        attention(*[pb.zeros((1, 5, 8))] * 3, cache=cache)
+
+
 def test_inputs_that_do_not_fit_are_refused():
     attention, x = nn.MultiheadAttention(8, 2), pb.zeros((4, 3, 8))
     with pytest.raises(ValueError, match="takes query, key and value"):
@@ -171,5 +210,7 @@ def test_inputs_that_do_not_fit_are_refused():
         attention(x, x, x, pb.zeros(4) > 0)
     with pytest.raises(ValueError, match="attn_mask is"):
         attention(x, x, x, attn_mask=pb.zeros((3, 4, 4)))
+    with pytest.raises(TypeError, match="takes an array; got list"):
+        attention([1.0], x, x)
     with pytest.raises(ValueError, match="pass attn_mask"):
         nn.MultiheadAttention(8, 2, add_zero_attn=True)(x, x, x, is_causal=True)

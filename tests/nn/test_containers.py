@@ -78,3 +78,58 @@ def test_parameters_in_lists_and_dicts_are_learnt(copied):
     assert [p.tolist() for p in model.parameters()] == [[1, 1], [5]]
     with pytest.raises(KeyError, match="no parameter 'scale'"):
         model.named["scale"]
+    with pytest.raises(IndexError, match="no parameter 2 in a ParameterList of 2"):
+        model.row[2]
+
+
+def test_a_parameter_list_grows_and_is_sliced():
+    row = nn.ParameterList([pb.ones(1)])
+    row += [pb.ones(2), pb.ones(3)]
+    assert [p.shape for p in row[1:]] == [(2,), (3,)]
+    assert row[-1] is row[2]
+    row[-1] = pb.zeros(4)
+    assert [name for name, _ in row.named_parameters()] == ["0", "1", "2"]
+    assert row[2].shape == (4,)
+
+
+def test_a_parameter_dict_changes_as_a_dict_does():
+    named, plain = nn.ParameterDict({"a": pb.ones(1)}), {"a": 1}
+    value = nn.Parameter(pb.ones(2))
+    for change in (
+        lambda d: d.setdefault("b", value),
+        lambda d: d.setdefault("a", value),
+        lambda d: d.update({"c": value}),
+        lambda d: d.pop("a"),
+        lambda d: d.update([("a", value)]),
+        lambda d: d.popitem(),
+    ):
+        change(named)
+        change(plain)
+        assert list(named.keys()) == list(plain)
+    assert [name for name, _ in named.named_parameters()] == ["b"]  # each parameter once
+    assert named.get("b") is named["b"] is value
+    assert named.get("nothing") is None
+    twin = named.copy()
+    both = twin | {"d": pb.ones(1)}
+    twin |= {"e": pb.ones(1)}
+    assert (list(named), list(both), list(twin)) == (["b", "c"], ["b", "c", "d"], ["b", "c", "e"])
+    assert list(named.fromkeys(["x", "y"], value).values()) == [value, value]
+    assert named.fromkeys(["x"])["x"] is None
+    named.clear()
+    assert not list(named.items())
+    for missing in (lambda: named.pop("b"), named.popitem):
+        with pytest.raises(KeyError, match="no parameter"):
+            missing()
+
+
+@pytest.mark.parametrize("kind", [nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict])
+def test_a_container_of_none_is_empty(kind):
+    assert len(kind(None)) == 0
+
+
+def test_sequentials_are_joined():
+    a, b, c = nn.Tanh(), nn.ReLU(), nn.ELU()
+    both = nn.Sequential({"first": a}) + nn.Sequential(b)
+    both += [c]
+    assert isinstance(both, nn.Sequential)
+    assert [*both.named_children()] == [("0", a), ("1", b), ("2", c)]

@@ -16,6 +16,62 @@ def test_an_index_that_is_out_of_range_is_refused_in_one_line(place):
             layer(pb.asarray([0, index]))
     with pytest.raises(TypeError, match="integers; got float32"):
         layer(pb.asarray([0.0]))
+    with pytest.raises(TypeError, match="integers; got list"):
+        layer([0, 1])
+
+
+@pytest.mark.parametrize(
+    ("offsets", "ended"),
+    [
+        ([1, 3], False),
+        ([-1, 2], False),
+        ([0, 3, 2], False),
+        ([0, -1, 2], False),
+        ([0, 6], False),
+        ([0, 2, 6], True),
+        ([0, 3, 1], True),
+        ([[0, 2]], False),
+        ([], True),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+def test_offsets_that_part_nothing_are_refused(offsets, ended, mode, place):
+    bags = nn.EmbeddingBag(4, 2, mode=mode, include_last_offset=ended)
+    with pytest.raises(ValueError, match=r"^offsets "):
+        bags(pb.asarray([0, 1, 2, 3, 1]), pb.asarray(offsets, dtype="int64"))
+    with pytest.raises(TypeError, match="offsets in an array of integers; got float32"):
+        bags(pb.asarray([0, 1]), pb.asarray([0.0]))
+
+
+@pytest.mark.parametrize("padding_idx", [None, 1])
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+@pytest.mark.parametrize("offsets", [[0, 2, 3], [0, 0, 2, 2], [0, 0], [0], [0, 2, 5]], ids=str)
+def test_what_comes_behind_the_last_offset_is_in_no_bag(offsets, mode, padding_idx, place):
+    bags = nn.EmbeddingBag(4, 3, mode=mode, include_last_offset=True, padding_idx=padding_idx)
+    indices, end = pb.asarray([0, 1, 2, 3, 1]), offsets[-1]
+    y = bags(indices, pb.asarray(offsets))
+    assert y.shape == (len(offsets) - 1, 3)
+    y.sum().backward()
+    gradient, bags.weight.grad = bags.weight.grad, None
+    expected = bags(indices[:end], pb.asarray(offsets))  # whose last offset is the number of indices
+    np.testing.assert_array_equal(y.numpy(), expected.numpy())
+    expected.sum().backward()
+    np.testing.assert_array_equal(gradient.numpy(), bags.weight.grad.numpy())
+
+
+def test_no_bags_give_no_rows(place):
+    assert nn.EmbeddingBag(4, 3)(pb.asarray([1]), pb.asarray([], dtype="int64")).shape == (0, 3)
+
+
+def test_sizes_are_whole_numbers_of_python_or_numpy():
+    layer = nn.Embedding(np.int64(4), np.int32(2), padding_idx=np.int64(-1))
+    assert layer.weight.shape == (4, 2)
+    assert repr(layer) == "Embedding(4, 2, padding_idx=3)  # 8 parameters"
+    with pytest.raises(TypeError, match=r"num_embeddings is a whole number of 0 or more; got 4\.0"):
+        nn.Embedding(4.0, 2)
+    with pytest.raises(ValueError, match="embedding_dim is a whole number of 0 or more; got -1"):
+        nn.Embedding(4, -1)
 
 
 def test_rows_start_normal_and_the_padding_as_zeros(place):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import kstest, truncnorm
 
 import pullback as pb
 from pullback import nn
@@ -12,6 +13,8 @@ from pullback.nn import init
 RANDOM = [
     (init.uniform_, {"a": -1.0}),
     (init.normal_, {"std": 2.0}),
+    (init.trunc_normal_, {"b": 0.5}),
+    (init.sparse_, {"sparsity": 0.0}),
     (init.xavier_uniform_, {}),
     (init.xavier_normal_, {}),
     (init.kaiming_uniform_, {}),
@@ -81,7 +84,70 @@ def test_orthogonal_rows_or_columns_are_orthonormal(shape, gain, seed):
     np.testing.assert_allclose(product, gain**2 * np.eye(len(product)), atol=1e-12)
 
 
-@pytest.mark.parametrize("fill", [f for f, _ in RANDOM[2:]])
+@pytest.mark.parametrize(
+    ("mean", "std", "a", "b"),
+    [(0.0, 1.0, -2.0, 2.0), (0.0, 0.02, -2.0, 2.0), (1.0, 0.5, 1.5, 1.6), (0.0, 1.0, 4.0, 5.0), (3.0, 2.0, -9.0, 3.0)],
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_truncated_normals_are_normal_within_their_bounds(mean, std, a, b, dtype):
+    w = init.trunc_normal_(pb.empty((100, 200), dtype=dtype), mean, std, a, b, pb.random.Generator(2)).numpy()
+    assert np.asarray(a, dtype=dtype) <= w.min()
+    assert w.max() <= np.asarray(b, dtype=dtype)
+    exact = truncnorm((a - mean) / std, (b - mean) / std, loc=mean, scale=std)
+    assert kstest(w.reshape(-1).astype("float64"), exact.cdf).pvalue > 1e-3
+
+
+@settings(max_examples=25, deadline=None)
+@given(rows=st.integers(1, 12), columns=st.integers(1, 12), sparsity=st.floats(0, 1), seed=st.integers(0, 2**32))
+def test_each_column_of_a_sparse_weight_has_its_share_of_zeros(rows, columns, sparsity, seed):
+    w = init.sparse_(pb.empty((rows, columns)), sparsity, generator=pb.random.Generator(seed)).numpy()
+    np.testing.assert_array_equal((w == 0).sum(axis=0), np.ceil(sparsity * rows))
+
+
+def test_sparse_weights_are_normal_and_their_zeros_anywhere():
+    w = init.sparse_(pb.empty((40, 500)), 0.25, std=2.0, generator=pb.random.Generator(1)).numpy()
+    assert kstest(w[w != 0], "norm", (0, 2)).pvalue > 1e-3
+    counts = (w == 0).sum(axis=1)  # 125 expected in each row
+    assert 70 < counts.min() <= counts.max() < 190
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("axes", [1, 2, 3])
+def test_a_convolution_of_dirac_weights_gives_its_input_back(axes, groups, place):
+    layer = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[axes - 1](4, 4, 3, padding=1, groups=groups, bias=False)
+    assert init.dirac_(layer.weight, groups) is layer.weight
+    x = pb.random.normal((2, *[5] * axes, 4))
+    np.testing.assert_array_equal(layer(x).numpy(), x.numpy())
+
+
+def test_a_linear_map_of_the_identity_keeps_what_it_can(place):
+    for features in (2, 3, 5):
+        layer = nn.Linear(3, features, bias=False, dtype="float64")
+        init.eye_(layer.weight)
+        assert layer.weight.device == pb.zeros(1).device
+        expected = np.eye(features, 3)
+        np.testing.assert_array_equal(layer(pb.eye(3, dtype="float64")).numpy(), expected.T)
+
+
+REFUSED = {
+    "eye_ of one axis": (lambda: init.eye_(pb.empty(3)), r"eye_ fills a weight of 2 axes; got shape \(3,\)"),
+    "sparse_ of three axes": (lambda: init.sparse_(pb.empty((3, 3, 3)), 0.1), "sparse_ fills a weight of 2 axes"),
+    "dirac_ of two axes": (lambda: init.dirac_(pb.empty((3, 3))), "dirac_ fills a weight of 3 or 4 or 5 axes"),
+    "groups that divide nothing": (lambda: init.dirac_(pb.empty((4, 3, 1)), 3), "groups divide the 4 outputs"),
+    "more than all zeros": (lambda: init.sparse_(pb.empty((3, 3)), 1.5), "sparsity is a share between 0 and 1"),
+    "bounds that are none": (lambda: init.trunc_normal_(pb.empty(3), a=1.0, b=1.0), "a below b"),
+    "bounds far from the mean": (lambda: init.trunc_normal_(pb.empty(3), mean=9.1), "at most 7"),
+    "no deviation": (lambda: init.trunc_normal_(pb.empty(3), std=0.0), "positive std"),
+}
+
+
+@pytest.mark.parametrize(("call", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_cannot_be_filled_is_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("fill", [f for f, _ in RANDOM[4:]])
 def test_weights_of_one_axis_have_no_fans(fill):
     with pytest.raises(ValueError, match=r"at least two axes; got shape \(3,\)"):
         fill(pb.empty(3))

@@ -66,6 +66,21 @@ def test_flatten_joins_the_axes_named_or_says_why_not(shape, ends):
     assert layer(x).numpy().reshape(-1).tolist() == x.numpy().reshape(-1).tolist()
 
 
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ((3, 2), "does not fit an axis of length 8"),
+        ((-1, -1), "finds one length"),
+        ((-2, -4), "a length is a whole number of -1 or more"),
+        ((-1, 0), "does not fit"),
+        ((), "does not fit"),
+    ],
+)
+def test_unflatten_says_what_does_not_fit(size, message):
+    with pytest.raises(ValueError, match=message):
+        nn.Unflatten(1, size)(pb.ones((2, 8)))
+
+
 def test_flatten_makes_one_axis_of_none():
     assert nn.Flatten(0)(pb.tensor(3.0)).shape == (1,)
 
@@ -78,13 +93,36 @@ def test_identity_takes_anything():
 def test_linear_says_which_input_it_takes():
     with pytest.raises(ValueError, match=r"Linear\(in_features=3, .*\) takes \(..., 3\); got shape \(2, 4\)"):
         nn.Linear(3, 1)(pb.ones((2, 4)))
-    with pytest.raises(ValueError, match=r"Linear\(-1, 2\)"):
-        nn.Linear(-1, 2)
-    with pytest.raises(TypeError, match=r"sizes are whole numbers; got Linear\(2.0, 3\)"):
-        nn.Linear(2.0, 3)
     with pytest.raises(TypeError, match=r"takes an array; got list. Make one with pb.tensor"):
         nn.Linear(2, 3)([[1.0, 2.0]])
-    assert nn.Linear(np.int64(2), 3)(pb.ones((1, 2))).shape == (1, 3)
+
+
+SIZES = [
+    (nn.Linear, (2, 3), {"in_features": 2, "out_features": 3}),
+    (nn.Bilinear, (2, 3, 4), {"in1_features": 2, "in2_features": 3, "out_features": 4}),
+    (nn.PReLU, (3,), {"num_parameters": 3}),
+    (nn.AdaptiveLogSoftmaxWithLoss, (8, 20, [5, 10]), {"in_features": 8, "n_classes": 20, "cutoffs": [5, 10, 20]}),
+]
+
+
+@pytest.mark.parametrize(("layer", "sizes", "kept"), SIZES, ids=lambda x: getattr(x, "__name__", ""))
+def test_sizes_may_be_numpy_integers_and_are_kept_as_numbers(layer, sizes, kept):
+    made = layer(*(np.asarray(n, dtype="uint8") if type(n) is list else np.int64(n) for n in sizes))
+    for name, size in kept.items():
+        value = getattr(made, name)
+        assert value == size
+        assert all(type(n) is int for n in (value if type(value) is list else [value]))
+    assert repr(made) == repr(layer(*sizes))
+
+
+@pytest.mark.parametrize(("layer", "sizes", "kept"), SIZES, ids=lambda x: getattr(x, "__name__", ""))
+@pytest.mark.parametrize("wrong", [2.0, "2", True, None, -1])
+def test_sizes_that_are_no_whole_numbers_are_named(layer, sizes, kept, wrong):
+    name = next(iter(kept))
+    with pytest.raises(
+        ValueError if wrong == -1 else TypeError, match=rf"{name} is a whole number of .* got {wrong!r}"
+    ):
+        layer(wrong, *sizes[1:])
 
 
 def test_linear_is_made_where_it_is_asked_to(place):
@@ -105,6 +143,27 @@ def test_one_seed_makes_one_network_on_every_backend(place):
 def test_layers_without_inputs_or_outputs_are_allowed():
     assert nn.Linear(0, 2)(pb.ones((3, 0))).tolist() == [[0, 0]] * 3
     assert nn.Linear(2, 0)(pb.ones((3, 2))).shape == (3, 0)
+
+
+@pytest.mark.parametrize("sizes", [(0, 3), (3, 0), (0, 0)])
+@pytest.mark.parametrize("lead", [(), (2,), (2, 4), (0,), (0, 2)])
+def test_empty_layers_take_any_axes_and_have_gradients(sizes, lead, place):
+    layer, x = nn.Linear(*sizes), pb.ones((*lead, sizes[0])).requires_grad_()
+    y = layer(x)
+    assert y.shape == (*lead, sizes[1])
+    y.sum().backward()
+    assert (x.grad.shape, layer.weight.grad.shape) == (x.shape, layer.weight.shape)
+    assert not y.numpy().any()
+
+
+@pytest.mark.parametrize("kinds", [("float32", "float32", "float64"), ("float32", "float64", "float32")])
+def test_a_bias_of_more_digits_makes_the_result_so(kinds, place):
+    x, weight, bias = (
+        pb.full(shape, 0.1, dtype=kind) for shape, kind in zip([(2, 3), (4, 3), (4,)], kinds, strict=True)
+    )
+    y = pb.linear(x, weight, bias)
+    assert y.dtype == pb.float64
+    assert y.numpy()[0, 0] == np.float64(bias.numpy()[0]) + (x @ weight.mT).numpy()[0, 0]
 
 
 @settings(max_examples=20, deadline=None)

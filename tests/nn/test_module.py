@@ -39,6 +39,41 @@ def test_parameters_buffers_and_modules_are_found_once_by_dotted_name():
     assert list(model.children()) == [model.inner]
 
 
+def test_only_a_modules_own_and_names_behind_a_prefix_are_asked_for():
+    model = nn.Sequential(Block())
+    assert [name for name, _ in model.named_parameters("net")] == ["net.0.scale", "net.0.inner.bias"]
+    assert [name for name, _ in model[0].named_parameters("net", recurse=False)] == ["net.scale"]
+    assert [name for name, _ in model.named_buffers("net")] == ["net.0.mean"]
+    assert list(model.parameters(recurse=False)) == list(model.buffers(recurse=False)) == []
+
+
+def test_what_has_a_dotted_name_is_got_and_set_by_it():
+    model = nn.Sequential(Block())
+    assert model.get_submodule("") is model
+    for name, module in model.named_modules():
+        assert model.get_submodule(name) is module
+    for name, parameter in model.named_parameters():
+        assert model.get_parameter(name) is parameter
+    assert model.get_buffer("0.mean") is model[0].mean
+    model.set_submodule("0.inner", nn.Tanh())
+    model.register_module("last", nn.ReLU())
+    assert [type(m).__name__ for m in model.modules()] == ["Sequential", "Block", "Tanh", "ReLU"]
+
+
+@pytest.mark.parametrize(
+    ("get", "message"),
+    [
+        (lambda m: m.get_submodule("0.outer.x"), "no '0.outer' among the modules of this Sequential"),
+        (lambda m: m.get_parameter("0.mean"), "no '0.mean' among the parameters of this Sequential"),
+        (lambda m: m.get_parameter("0.shift"), "no '0.shift' among the parameters"),
+        (lambda m: m.get_buffer(""), "no '' among the buffers"),
+    ],
+)
+def test_a_dotted_name_that_leads_nowhere_is_told(get, message):
+    with pytest.raises(AttributeError, match=message):
+        get(nn.Sequential(Block()))
+
+
 def test_tied_parameters_get_the_sum_of_their_gradients():
     model = Block()
     (model(pb.ones((1, 3))) @ model.scale).sum().backward()
@@ -258,6 +293,35 @@ def test_to_another_dtype_keeps_variables_and_frozen_ones():
     assert not model.inner.bias.requires_grad
     model(pb.ones((1, 3), dtype="float64")).sum().backward()
     assert scale.grad.dtype == pb.float64
+
+
+@pytest.mark.parametrize(
+    ("move", "dtype"),
+    [
+        (nn.Module.half, "float16"),
+        (nn.Module.float, "float32"),
+        (nn.Module.double, "float64"),
+        (lambda model: model.to(pb.float64), "float64"),
+    ],
+)
+def test_a_dtype_has_a_method_of_its_name(move, dtype):
+    model = move(nn.BatchNorm1d(3).to(dtype="float64"))
+    assert [str(value.dtype.name) for value in model.state_dict().values()] == [dtype] * 4 + ["int64"]
+
+
+def test_a_module_is_moved_to_no_dtype_that_cannot_learn_and_stays_as_it_was():
+    model = nn.Linear(2, 3)
+    for dtype in ("int64", pb.bool):
+        with pytest.raises(TypeError, match="a Linear is moved to a floating dtype; got"):
+            model.to(dtype=dtype)
+    with pytest.raises(TypeError, match="bfloat16"):
+        model.bfloat16()
+    assert all(p.requires_grad and p.dtype == pb.float32 for p in model.parameters())
+
+
+def test_a_module_comes_back_to_the_cpu():
+    model = Block().to(backend="array_api_strict", device="device1").cpu()
+    assert all(isinstance(value.array, np.ndarray) for value in model.state_dict().values())
 
 
 def test_to_another_backend_moves_everything():

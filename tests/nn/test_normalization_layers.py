@@ -123,7 +123,7 @@ def test_inputs_that_do_not_fit_are_refused(layer, shape, message):
 def test_sizes_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="a multiple of num_groups"):
         nn.GroupNorm(3, 4)
-    with pytest.raises(ValueError, match="1 channel or more"):
+    with pytest.raises(ValueError, match="size is a whole number of 1 or more"):
         nn.LocalResponseNorm(0)
     with pytest.raises(TypeError, match="takes an array; got list"):
         nn.BatchNorm1d(2)([[1.0, 2.0]])

@@ -131,36 +131,130 @@ def test_kernels_of_long_arrays_agree_with_the_reference(name, sizes, reverse, c
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-11)
 
 
-def test_unusual_arguments_are_refused():
-    with pytest.raises(ValueError, match="hidden_size is a whole number from 1 on; got 0"):
-        nn.LSTM(3, 0)
-    with pytest.raises(ValueError, match="proj_size is less than hidden_size, 4"):
-        nn.LSTM(3, 4, proj_size=4)
-    with pytest.raises(ValueError, match="share between 0 and 1; got 2"):
-        nn.GRU(3, 4, dropout=2)
-    with pytest.raises(ValueError, match="nonlinearity is 'tanh' or 'relu'; got 'sigmoid'"):
-        nn.RNN(3, 4, nonlinearity="sigmoid")
-    with pytest.raises(ValueError, match=r"LSTM takes \(L, N, 3\), .* got shape \(5, 2, 4\)"):
-        nn.LSTM(3, 4)(pb.zeros((5, 2, 4)))
-    with pytest.raises(ValueError, match=r"starts from states of the shapes \[\(1, 2, 4\)\]; got \(1, 3, 4\)"):
-        nn.GRU(3, 4)(pb.zeros((5, 2, 3)), pb.zeros((1, 3, 4)))
-    with pytest.raises(ValueError, match=r"GRUCell takes states of shape \(2, 4\); got \(2, 5\)"):
-        nn.GRUCell(3, 4)(pb.zeros((2, 3)), pb.zeros((2, 5)))
-    with pytest.raises(ValueError, match="one step or more"):
-        nn.GRU(3, 4)(pb.zeros((0, 2, 3)))
+X = pb.zeros((5, 2, 3))
 
 
-def test_packing_refuses_lengths_that_do_not_fit():
+@pytest.mark.parametrize(("make", "error", "complaint"), [
+    (lambda: nn.LSTM(3, 0), ValueError, "LSTM: hidden_size is a whole number of 1 or more; got 0"),
+    (lambda: nn.RNN(3.0, 4), TypeError, "RNN: input_size is a whole number"),
+    (lambda: nn.GRUCell(3, True), TypeError, "GRUCell: hidden_size is a whole number"),
+    (lambda: nn.LSTM(3, 4, proj_size=4), ValueError, "proj_size is less than hidden_size, 4"),
+    (lambda: nn.LSTM(3, 4, proj_size=2.0), TypeError, "proj_size is a whole number"),
+    (lambda: nn.GRU(3, 4, dropout=2), ValueError, "share between 0 and 1; got 2"),
+    (lambda: nn.GRU(3, 4, dropout="half"), ValueError, "share between 0 and 1; got 'half'"),
+    (lambda: nn.RNN(3, 4, nonlinearity="sigmoid"), ValueError, "nonlinearity is 'tanh' or 'relu'; got 'sigmoid'"),
+])  # fmt: skip
+def test_a_layer_that_cannot_be_is_refused(make, error, complaint):
+    with pytest.raises(error, match=complaint):
+        make()
+
+
+@pytest.mark.parametrize(("call", "complaint"), [
+    (lambda: nn.LSTM(3, 4)(pb.zeros((5, 2, 4))), r"LSTM takes \(L, N, 3\), .* got shape \(5, 2, 4\)"),
+    (lambda: nn.GRU(3, 4, batch_first=True)(X[0, 0]), r"GRU takes \(N, L, 3\), \(L, 3\) .* got shape \(3,\)"),
+    (lambda: nn.RNN(3, 4)(X[:0]), "one step or more; got sequences of length 0"),
+    (lambda: nn.LSTM(3, 4, batch_first=True)(X[:, :0]), "one step or more; got sequences of length 0"),
+    (lambda: nn.GRU(3, 4)(X, pb.zeros((1, 3, 4))), r"GRU starts from a state of shape \(1, 2, 4\); got \(1, 3, 4\)"),
+    (lambda: nn.GRU(3, 4, batch_first=True)(X, pb.zeros((5, 1, 4))), r"\(1, 5, 4\): batch_first is not for states"),
+    (lambda: nn.RNN(3, 4)(X, (pb.zeros((1, 2, 4)),)), "RNN starts from a state of shape .* got tuple"),
+    (lambda: nn.LSTM(3, 4)(X, pb.zeros((1, 2, 4))), r"LSTM starts from a pair \(h, c\) .* got \(1, 2, 4\)"),
+    (lambda: nn.LSTM(3, 4, proj_size=2)(X, (pb.zeros((1, 2, 4)),) * 2), r"\(1, 2, 2\) and \(1, 2, 4\); got"),
+    (lambda: nn.GRUCell(3, 4)(X[0], pb.zeros((2, 5))), r"GRUCell starts from a state of shape \(2, 4\); got \(2, 5\)"),
+    (lambda: nn.LSTMCell(3, 4)(X[0], pb.zeros((2, 4))), r"LSTMCell starts from a pair .* got \(2, 4\)"),
+    (lambda: nn.RNNCell(3, 4)(X), r"RNNCell takes \(N, 3\) or \(3,\); got shape \(5, 2, 3\)"),
+    (lambda: nn.LSTM(3, 4)(nn.PackedSequence(X[:, 0], (2, 2))), r"5 packed rows in steps of \(2, 2\)"),
+    (lambda: nn.GRU(3, 4)(nn.PackedSequence(X[:0, 0], ())), r"0 packed rows in steps of \(\)"),
+    (lambda: pb.rnn(X, *map(pb.zeros, [(3, 4), (4, 3), (4, 4)])), r"a state \(2, 4\); got shape \(3, 4\)"),
+    (lambda: pb.lstm(X, *map(pb.zeros, [(2, 4), (2, 5), (16, 3), (16, 4)])), r"a state \(2, 4\); got shape \(2, 5\)"),
+    (lambda: pb.gru(X[0], *map(pb.zeros, [(2, 4), (12, 3), (12, 4)])), r"takes \(L, N, 3\); got shape \(2, 3\)"),
+])  # fmt: skip
+def test_inputs_and_states_of_other_shapes_are_refused(call, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        call()
+
+
+@pytest.mark.parametrize("dtype", ["int64", "bool", "float64", "complex64"])
+@pytest.mark.parametrize("kind", LAYERS)
+def test_inputs_and_states_have_the_dtype_of_the_weights(kind, dtype):
+    for layer, x in ((kind(3, 4), X), (CELLS[kind](3, 4), X[0])):
+        state = pb.zeros((1, 2, 4) if x is X else (2, 4), dtype=dtype)
+        state = (state, state) if kind is nn.LSTM else state
+        with pytest.raises(TypeError, match=f"weights of float32 and takes an input of float32; got {dtype}"):
+            layer(x.astype(dtype))
+        with pytest.raises(TypeError, match=f"weights of float32 and takes states of float32; got {dtype}"):
+            layer(x, state)
+    with pytest.raises(TypeError, match=f"{kind.__name__} takes an array; got list"):
+        kind(3, 4)([[1.0, 2.0, 3.0]])
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_sizes_may_be_numpys_integers(kind):
+    layer = kind(np.int64(3), np.int32(4), np.int64(2))
+    assert repr(layer) == repr(kind(3, 4, 2))
+    assert layer(X)[0].shape == (5, 2, 4)
+
+
+def test_all_weights_are_named_in_pytorchs_order():
+    layer = nn.LSTM(3, 4, num_layers=2, bidirectional=True, proj_size=2, bias=False)
+    names = {id(p): name for name, p in layer.named_parameters()}
+    assert [[names[id(p)] for p in cell] for cell in layer.all_weights] == [
+        [f"{kind}_{end}" for kind in ("weight_ih", "weight_hh", "weight_hr")]
+        for end in ("l0", "l0_reverse", "l1", "l1_reverse")
+    ]
+    assert [p.shape for p in nn.GRU(3, 4).all_weights[0]] == [(12, 3), (12, 4), (12,), (12,)]
+    layer.flatten_parameters()
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_a_layer_of_normed_weights_runs(kind):
+    layer, x = kind(3, 4, bias=False), pb.random.normal((5, 2, 3))
+    expected = layer(x)[0].numpy()
+    for name in ("weight_ih_l0", "weight_hh_l0"):
+        nn.parametrizations.weight_norm(layer, name)
+    output = layer(x)[0]
+    np.testing.assert_allclose(output.numpy(), expected, rtol=1e-5, atol=1e-6)
+    output.sum().backward()
+    assert all(p.grad is not None for p in layer.parameters())
+
+
+@pytest.mark.parametrize("lengths", [[4], [4, 0], [5, 1], [4, 1, 1], [2.5, 1], ["a", 1], [[4, 1]], 4, None])
+def test_packing_refuses_lengths_that_do_not_fit(lengths):
     x = pb.zeros((4, 2, 3))
-    for lengths in ([4], [4, 0], [5, 1]):
-        with pytest.raises(ValueError, match="2 sequences of at most 4 steps"):
-            nn.pack_padded_sequence(x, lengths)
-    with pytest.raises(ValueError, match="descending order"):
-        nn.pack_padded_sequence(x, [1, 4])
-    with pytest.raises(ValueError, match="total_length is at least 4"):
-        nn.pad_packed_sequence(nn.pack_padded_sequence(x, [4, 1]), total_length=3)
-    with pytest.raises(ValueError, match="'up'"):
-        nn.pad_sequence([x], padding_side="up")
+    with pytest.raises(ValueError, match="2 sequences of at most 4 steps have as many lengths, whole numbers from 1"):
+        nn.pack_padded_sequence(x, lengths)
+    if lengths != [4, 0]:
+        with pytest.raises(
+            ValueError, match="2 sequences of at most 4 steps have as many lengths, whole numbers from 0"
+        ):
+            nn.unpad_sequence(x, lengths)
+
+
+@pytest.mark.parametrize(("call", "error", "complaint"), [
+    (lambda: nn.pack_padded_sequence(X, [1, 4]), ValueError, "descending order"),
+    (lambda: nn.pack_padded_sequence(X[:, :0], []), ValueError, "one sequence or more"),
+    (lambda: nn.pack_padded_sequence(X[0, 0], [3]), ValueError, r"takes \(L, N, ...\), .* got shape \(3,\)"),
+    (lambda: nn.pad_packed_sequence(nn.pack_padded_sequence(X, [5, 1]), total_length=3), ValueError, "is at least 5"),
+    (lambda: nn.pad_packed_sequence(nn.pack_padded_sequence(X, [5, 1]), total_length=5.5), TypeError, "whole number"),
+    (lambda: nn.pad_packed_sequence(X), TypeError, "takes a PackedSequence; got Tensor"),
+    (lambda: nn.pad_packed_sequence(nn.PackedSequence(X, (2, 2))), ValueError, "of other than 5 packed rows"),
+    (lambda: nn.pad_sequence([X], padding_side="up"), ValueError, "'up'"),
+    (lambda: nn.pad_sequence([]), ValueError, "one sequence or more"),
+    (lambda: nn.pad_sequence([X[0], X[0, :, :2]]), ValueError, r"alike in all but L; got \(2, 3\), \(2, 2\)"),
+    (lambda: nn.pad_sequence([X[0, 0, 0]]), ValueError, r"got \(\)"),
+    (lambda: nn.pad_sequence([[1.0], [2.0]]), TypeError, "takes an array; got list"),
+])  # fmt: skip
+def test_what_cannot_be_packed_or_padded_is_refused(call, error, complaint):
+    with pytest.raises(error, match=complaint):
+        call()
+
+
+def test_padding_keeps_the_dtype_and_takes_whatever_gives_sequences():
+    flags = [pb.asarray([True, True]), pb.asarray([True])]
+    padded = nn.pad_sequence(flag for flag in flags)
+    assert padded.dtype == pb.bool
+    assert padded.tolist() == [[True, True], [True, False]]
+    assert nn.pad_sequence(flags, padding_value=1).tolist() == [[True, True], [True, True]]
+    assert nn.pad_sequence(pb.asarray([[1, 2], [3, 4]])).tolist() == [[1, 3], [2, 4]]
 
 
 def test_lengths_may_be_a_tensor_and_integers_stay_integers(place):

@@ -161,12 +161,34 @@ def test_weights_are_those_of_the_average():
         (((2, 3), (5, 3), (4, 3)), {}, "got shapes"),
         (((6, 2, 3), (4, 2, 3), (4, 2, 3)), {"enable_gqa": True}, "a multiple of those"),
         (((2, 3), (4, 3), (4, 3), (3, 4)), {}, "attn_mask broadcasts"),
+        (((2, 3), (4, 3), (4, 3), (4,)), {}, r"attn_mask broadcasts to .* \(2, 4\); got \(4,\)"),
+        (((5, 2, 3), (5, 4, 3), (5, 4, 3), (6, 2, 4)), {}, r"\(5, 2, 4\); got \(6, 2, 4\)"),
+        (((5, 2, 3), (6, 4, 3), (6, 4, 3)), {}, "whose axes before the last two broadcast; got shapes"),
+        (((6, 2, 3), (3, 4, 3), (3, 4, 3), (4, 2, 4)), {"enable_gqa": True}, r"\(6, 2, 4\); got \(4, 2, 4\)"),
         (((2, 3), (4, 3), (4, 3)), {"dropout_p": 1.5}, "between 0 and 1"),
     ],
 )
 def test_what_does_not_fit_is_refused(shapes, options, said):
     with pytest.raises(ValueError, match=said):
         pb.scaled_dot_product_attention(*(draw(*shape) for shape in shapes), **options)
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 4), (6, 2, 4), (2, 5)], ids=str)
+def test_weights_know_a_mask_that_does_not_fit(shape):
+    with pytest.raises(ValueError, match=r"which is \(5, 2, 4\); got \("):
+        pb.attention_weights(draw(5, 2, 3), draw(5, 4, 3), draw(*shape))
+
+
+def test_a_mask_and_is_causal_both_hold():
+    query, key, value, mask = draw(4, 3), draw(4, 3), draw(4, 5), draw(4, 4) < 0.5
+    both = pb.scaled_dot_product_attention(query, key, value, mask, is_causal=True)
+    np.testing.assert_array_equal(both, pb.scaled_dot_product_attention(query, key, value, np.tril(mask)))
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 8), (8,), (1, 2, 3, 9)], ids=str)
+def test_features_that_are_not_parted_equally_are_refused(shape):
+    with pytest.raises(ValueError, match=r"equally among heads=\(1, 1, 1\); got shape"):
+        pb.split_heads(pb.ones(shape), heads=(1, 1, 1))
 
 
 def test_a_mask_of_integers_is_refused():
@@ -201,6 +223,37 @@ def test_interleaved_rotary_multiplies_complex_numbers():
 def test_alibi_slopes_are_the_papers():
     assert pb.alibi_slopes(8) == [2.0**-i for i in range(1, 9)]
     assert pb.alibi_slopes(12) == [2.0**-i for i in range(1, 9)] + [2.0 ** -(i + 0.5) for i in range(4)]
+
+
+def test_alibi_counts_beyond_what_its_dtype_counts():
+    bias = pb.alibi_bias(1, 5000, dtype="float16").numpy()[0, 0]
+    np.testing.assert_array_equal(bias, ((np.arange(5000) - 4999.0) / 256).astype("float16"))
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: pb.alibi_bias(2, 3, 5), "the last of 3 keys; got query_length=5"),
+        (lambda: pb.alibi_bias(2, 3, -1), "the last of 3 keys; got query_length=-1"),
+        (lambda: pb.alibi_bias(2, -1), "key_length is a whole number of 0 or more; got -1"),
+        (lambda: pb.alibi_bias(0, 3), "num_heads is a whole number of 1 or more; got 0"),
+        (lambda: pb.alibi_slopes(-1), "num_heads is a whole number of 1 or more; got -1"),
+        (lambda: pb.sinusoidal_positions(-1, 4), "length is a whole number of 0 or more; got -1"),
+        (lambda: pb.rotary_embedding(pb.ones(4)), r"takes \(\.\.\., L, E\)"),
+        (lambda: pb.rotary_embedding(pb.ones((2, 3))), "E is even"),
+    ],
+)
+def test_positions_that_there_are_not_are_refused(call, said):
+    with pytest.raises(ValueError, match=said):
+        call()
+
+
+@pytest.mark.parametrize(
+    "make", [lambda d: pb.alibi_bias(2, 3, dtype=d), lambda d: pb.sinusoidal_positions(2, 4, dtype=d)]
+)
+def test_positions_are_not_integers(make):
+    with pytest.raises(TypeError, match="floating array; got int64"):
+        make("int64")
 
 
 def test_a_row_of_alibi_is_enough_where_attention_is_causal():

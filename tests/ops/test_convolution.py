@@ -162,19 +162,27 @@ X, W = np.ones((2, 8, 8, 3)), np.ones((4, 3, 3, 3))
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: pb.conv(np.ones((2, 3, 8, 8)), W), "takes 3 channels on the last axis"),
-        (lambda: pb.conv(np.ones((8, 3)), W), r"takes \(N, \*lengths, channels\)"),
+        (lambda: pb.conv(np.ones((2, 3, 8, 8)), W), r"conv takes \(N, H, W, 3\), channels last"),
+        (lambda: pb.conv(np.ones((8, 3)), W), r"\(H, W, 3\) of one sample; got shape \(8, 3\)"),
+        (lambda: pb.conv(np.ones(()), W), r"got shape \(\)"),
         (lambda: pb.conv(X, W, np.ones(3)), r"takes a bias \(4,\)"),
         (lambda: pb.conv(X, np.ones((4, 9, 3, 3))), "reaches over"),
         (lambda: pb.conv(X, W, padding="same", stride=2), "needs a stride of 1"),
-        (lambda: pb.conv(X, W, padding="full"), "'same', 'valid' or numbers"),
+        (lambda: pb.conv(X, W, padding="full"), "'same', 'valid' or whole numbers"),
         (lambda: pb.conv(X, W, padding=((1, 1),)), "in pairs"),
         (lambda: pb.conv(X, W, padding=-1), "padding is 0 or more"),
         (lambda: pb.conv(X, W, stride=(1, 1, 1)), "for each of the 2 spatial axes"),
         (lambda: pb.conv(X, W, stride=0), "stride is 1 or more"),
         (lambda: pb.conv(X, W, groups=3), "groups=3"),
+        (lambda: pb.conv(X, W, groups=0), "conv: groups is a whole number of 1 or more; got 0"),
+        (lambda: pb.conv(X[..., :0], W[..., :0]), "none of them 0"),
+        (lambda: pb.conv_transpose(X, np.ones((3, 3, 3, 2)), groups=2), "groups=2 .* first axis they divide"),
+        (lambda: pb.conv_weight(X, np.ones((2, 6, 6, 4)), 3, groups=0), "conv_weight: groups is a whole number"),
+        (lambda: pb.conv_weight(X, np.ones((2, 6, 6, 4)), 3, groups=2), "multiples of groups=2"),
+        (lambda: pb.conv_weight(np.ones(3), np.ones(3), 3), "and a size; got shape"),
+        (lambda: pb.conv_weight(X, np.ones(()), 3), r"conv_weight takes \(N, H, W, C\)"),
         (lambda: pb.conv(X, np.ones((4, 3))), r"takes a weight \(channels, \*kernel, channels\)"),
-        (lambda: pb.conv_transpose(X, W), "takes 4 channels"),
+        (lambda: pb.conv_transpose(X, W), r"conv_transpose takes \(N, H, W, 4\)"),
         (lambda: pb.conv_transpose(X, np.ones((3, 3, 3, 2)), output_padding=1), "less than the stride"),
         (lambda: pb.conv_transpose(X, np.ones((3, 1, 1, 2)), padding=4), "make the padding smaller"),
         (lambda: pb.conv_weight(X, np.ones((2, 5, 5, 4)), 3), "takes a cotangent of shape"),
@@ -182,7 +190,15 @@ X, W = np.ones((2, 8, 8, 3)), np.ones((4, 3, 3, 3))
         (lambda: pb.pad(X, ((0, 0), (8, 0), (0, 0), (0, 0)), mode="reflect"), "adds at most 7 to axis 1"),
         (lambda: pb.pad(X, ((0, 0), (0, 0), (-5, -4), (0, 0))), "cuts at most 8 off axis 2"),
         (lambda: pb.pad(X, ((0, 0),) * 4, mode="mirror"), "knows the modes"),
+        (lambda: pb.pad(np.ones(()), ((1, 1),)), "a pair .* for each of the 0 axes"),
+        (lambda: pb.pad(np.ones(()), 1), "a pair .* for each of the 0 axes"),
+        (lambda: pb.pad(X, None), "a pair .* for each of the 4 axes"),
+        (lambda: pb.pad(np.ones(0), ((1, 0),), mode="reflect"), "adds at most 0 to axis 0"),
+        (lambda: pb.pad(np.ones(3), ((4, 0),), mode="circular"), "adds at most 3 to axis 0"),
+        (lambda: pb.unfold(np.ones(4), 2), "unfold takes"),
+        (lambda: pb.unfold(X, 9), "reaches over"),
         (lambda: pb.fold(np.ones((2, 5, 8)), (4, 4), 2), "takes windows"),
+        (lambda: pb.fold(np.ones((2, 4, 8)), (-3, -3), 2), "output_size is 1 or more"),
     ],
 )
 def test_what_does_not_fit_is_told(call, message):
@@ -190,6 +206,14 @@ def test_what_does_not_fit_is_told(call, message):
         call()
 
 
-def test_numbers_are_asked_for_where_others_are_given():
-    with pytest.raises(TypeError, match="whole number"):
-        pb.conv(X, W, stride=1.5)
+@pytest.mark.parametrize(
+    ("dtype", "value"), [("int64", np.nan), ("int64", 1.5), ("float32", 1j), ("float32", "0"), ("float32", None)]
+)
+def test_an_array_is_padded_with_what_it_holds(dtype, value):
+    with pytest.raises(TypeError, match=f"pad of {dtype} takes a value"):
+        pb.pad(np.ones(3, dtype), ((1, 1),), value=value)
+
+
+def test_a_weights_gradient_of_one_sample_is_that_of_a_batch_of_one():
+    g = np.random.default_rng(0).standard_normal((6, 6, 4))
+    np.testing.assert_array_equal(pb.conv_weight(X[0], g, (3, 3)), pb.conv_weight(X[:1], g[None], 3))

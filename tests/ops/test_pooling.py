@@ -160,32 +160,96 @@ REFUSED = [
     (lambda x: pb.max_pool(x, 9), "does not fit"),
     (lambda x: pb.max_pool(x, 2, padding=2), "at most half"),
     (lambda x: pb.max_pool(x, (2, 2, 2, 2)), "N, .lengths, C"),
-    (lambda x: pb.avg_pool(x, 2, divisor_override=0), "cannot be 0"),
-    (lambda x: pb.adaptive_avg_pool(x, 0), "1 or more"),
+    (lambda x: pb.avg_pool(x, 2, divisor_override=0), "and not 0"),
+    (lambda x: pb.max_pool(x[:, :2, :2], 2, 1, 1, 3), "wholly in a padding of 1; make it"),
+    (lambda x: pb.adaptive_avg_pool(x, 0), "adaptive_avg_pool: output_size is 1 or more"),
+    (lambda x: pb.adaptive_avg_pool(x[:, :0], 2), "at least one pixel"),
+    (lambda x: nn.AdaptiveAvgPool2d(0), "AdaptiveAvgPool2d: output_size is 1 or more"),
+    (lambda x: nn.AdaptiveMaxPool2d((2, 2, 2)), "for each of the 2 spatial axes"),
+    *((lambda x, p=p: pb.lp_pool(x, p, 2), f"not 0; got {p}") for p in (0, float("inf"), float("nan"))),
+    (lambda x: nn.LPPool2d(float("inf"), 2), "LPPool2d takes a finite norm_type"),
     (lambda x: pb.max_unpool(x, pb.zeros((1, 2, 2, 1), dtype="int64"), 2), "an index for each"),
     (lambda x: pb.max_unpool(x, pb.zeros(x.shape, dtype="int64"), 2, output_size=(3, 3)), "less than a stride"),
-    (lambda x: nn.MaxPool1d(2)(x), "1 lengths"),
+    (lambda x: pb.max_unpool(x, pb.zeros(x.shape, dtype="int64"), 2, padding=9), "lengths of 1 or more"),
+    (lambda x: nn.MaxPool1d(2)(x), r"takes \(N, L, C\)"),
     (lambda x: nn.FractionalMaxPool2d(2), "output_size or output_ratio"),
+    (lambda x: pb.fractional_max_pool(x, 2), "output_size or output_ratio; got None and None"),
+    (lambda x: pb.fractional_max_pool(x, 2, 2, output_ratio=0.5), "output_size or output_ratio; got 2"),
+    (lambda x: pb.fractional_max_pool(x, 2, output_ratio=(0.5,)), "output_ratio is above 0"),
+    (lambda x: pb.fractional_max_pool(x, 2, output_ratio=1.0), "between 0 and 1"),
+    (lambda x: pb.fractional_max_pool(x, 2, output_ratio=0.1), "number of windows is 1 or more"),
+    (lambda x: pb.fractional_max_pool(x, 9, 1), "do not fit"),
     (lambda x: nn.FractionalMaxPool2d(2, output_size=6)(x), "do not fit"),
-    (lambda x: pb.interpolate(x, 3, mode="linear"), "for 1 spatial axes"),
+    (lambda x: pb.interpolate(x, 3, mode="linear"), "with 1 lengths"),
     (lambda x: pb.interpolate(x, 3, mode="lanczos"), "mode is one of"),
     (lambda x: pb.interpolate(x, 3, 2.0), "either size or scale_factor"),
     (lambda x: pb.interpolate(x, 3, align_corners=True), "align_corners"),
+    (lambda x: pb.interpolate(x, 3, mode=["nearest"]), "mode is one of"),
+    (lambda x: pb.interpolate(x), "either size or scale_factor; got None and None"),
+    (lambda x: pb.interpolate(x, 0), "size is 1 or more"),
+    (lambda x: pb.interpolate(x, (3, -1)), "size is 1 or more"),
+    (lambda x: pb.interpolate(x, (3, 3, 3)), "each of the 2 spatial axes"),
+    *((lambda x, s=s: pb.interpolate(x, scale_factor=s), "above 0, and finite") for s in (0, -1.0, np.inf, np.nan)),
+    (lambda x: pb.interpolate(x[0, 0], 3), "with 1 or more lengths"),
     (lambda x: pb.interpolate(x, scale_factor=0.1), "at least one pixel"),
     (lambda x: pb.pixel_shuffle(x, 2), "pixel_shuffle by 2"),
     (lambda x: pb.pixel_unshuffle(x, 3), "pixel_unshuffle by 3"),
     (lambda x: pb.channel_shuffle(x, 2), "multiple of groups"),
+    (lambda x: pb.channel_shuffle(x[0, 0, 0, 0], 2), "channel_shuffle takes"),
     (lambda x: pb.grid_sample(x, pb.zeros((1, 2, 2, 3))), "grid_sample takes"),
+    (lambda x: pb.grid_sample(x[0, 0, 0], pb.zeros((1, 2, 2, 2))), "grid_sample takes"),
+    (lambda x: pb.grid_sample(x[:, :0], pb.zeros((1, 2, 2, 2))), "at least one pixel"),
+    (lambda x: pb.affine_grid(pb.ones((1, 2, 3)), 3), "affine_grid takes"),
+    (lambda x: pb.affine_grid(pb.ones((1, 2, 3)), (1, 0, 3, 1)), "size is 1 or more"),
 ]
 
 
-@pytest.mark.parametrize(("call", "message"), REFUSED, ids=[message for _, message in REFUSED])
+@pytest.mark.parametrize(
+    ("call", "message"), REFUSED, ids=[f"{i}: {message}" for i, (_, message) in enumerate(REFUSED)]
+)
 def test_what_does_not_go_together_is_refused(call, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call(pb.asarray(image(1, 4, 5, 3)))
 
 
+PLACES = [np.nan, np.inf, -np.inf, 0.3, -0.95, 7.0]
+
+
+@pytest.mark.parametrize("align_corners", [True, False])
+@pytest.mark.parametrize("padding_mode", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize("lengths", [(3, 4), (1, 3)])
+def test_points_that_are_nowhere_are_outside(mode, padding_mode, align_corners, lengths):
+    """What PyTorch gives too, but for the NaN that it gives where weights are made of such a place."""
+    torch = pytest.importorskip("torch")
+    x, grid = image(1, *lengths, 1), np.asarray([(a, b) for a in PLACES for b in PLACES]).reshape(1, 6, 6, 2)
+    v, points = pb.tensor(x, requires_grad=True), pb.tensor(grid, requires_grad=True)
+    y = pb.grid_sample(v, points, mode, padding_mode, align_corners)
+    y.sum().backward()
+    assert np.isfinite(y.numpy()).all()
+    assert np.isfinite(v.grad.numpy()).all()
+    theirs = torch.nn.functional.grid_sample(
+        torch.tensor(x).permute(0, 3, 1, 2), torch.tensor(grid), mode, padding_mode, align_corners
+    ).numpy()[0, 0]
+    ours, there = y.numpy()[0, ..., 0], np.isfinite(theirs)
+    assert there.all() or (mode == "bicubic" or (mode == "bilinear" and padding_mode == "zeros"))
+    np.testing.assert_allclose(ours[there], theirs[there], rtol=1e-10, atol=1e-10)
+    if padding_mode == "zeros":
+        assert (ours[~np.isfinite(grid[0]).all(axis=-1)] == 0).all()
+    else:
+        first, last = (np.where(np.isnan(grid), -1.0, np.where(np.isinf(grid), s, grid)) for s in (-1.0, 9.0))
+        moved = first if padding_mode == "reflection" else np.where(grid == np.inf, last, first)
+        if align_corners:  # -1 is the first pixel then
+            expected = pb.grid_sample(x, moved, mode, padding_mode, align_corners)[0, ..., 0]
+            np.testing.assert_allclose(ours, expected, rtol=1e-10, atol=1e-10)
+
+
 def test_the_mean_of_integers_is_refused():
-    for function in (lambda x: pb.avg_pool(x, 2), lambda x: pb.interpolate(x, 2, mode="bilinear")):
+    for function in (
+        lambda x: pb.avg_pool(x, 2),
+        lambda x: pb.adaptive_avg_pool(x, 2),
+        lambda x: pb.interpolate(x, 2, mode="bilinear"),
+        lambda x: pb.grid_sample(x, pb.zeros((1, 2, 2, 2))),
+    ):
         with pytest.raises(TypeError, match="floating"):
             function(np.ones((1, 4, 4, 1), dtype=int))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import pullback as pb
+from pullback import nn
 from pullback.optim import clip_grad_norm_, clip_grad_value_
 
 GRADIENTS = st.lists(arrays("float64", st.integers(1, 4), elements=st.floats(-1e3, 1e3)), min_size=1, max_size=4)
@@ -113,3 +114,10 @@ def test_gradients_that_are_not_finite_are_passed_on_without_a_warning(place, or
 def test_orders_that_are_no_norm_are_refused():
     with pytest.raises(ValueError, match="norm_type is positive, or inf; got 0"):
         clip_grad_norm_(parameters([[1.0]]), 1.0, norm_type=0)
+
+
+@pytest.mark.parametrize("clip", [clip_grad_norm_, clip_grad_value_])
+def test_a_model_is_no_list_of_parameters(clip):
+    with pytest.raises(TypeError, match=r"clipping takes parameters; for a Linear, pass its parameters\(\)"):
+        clip(nn.Linear(1, 1), 1.0)
+    clip(nn.ParameterList([nn.Parameter(pb.ones(1))]), 1.0)

@@ -66,6 +66,45 @@ def test_no_more_than_the_history_is_kept():
     assert state["ro"].shape == (3,)
 
 
+@pytest.mark.parametrize("max_iter", [0, -1, 2.5, None, float("inf")])
+@pytest.mark.parametrize("options", [{}, {"max_eval": 3}], ids=str)
+def test_the_number_of_iterations_is_whole_and_at_least_one(max_iter, options):
+    with pytest.raises(ValueError, match="LBFGS expects max_iter to be a whole number of at least 1; got "):
+        optim.LBFGS([pb.tensor([1.0], requires_grad=True)], max_iter=max_iter, **options)
+
+
+@pytest.mark.parametrize(
+    ("result", "given"),
+    [(lambda x: None, "None"), (lambda x: pb.ones((2,)), r"a Tensor of shape \(2,\)"), (lambda x: "small", "'small'")],
+)
+def test_the_closure_returns_the_loss(result, given):
+    x, _, optimizer = started()
+    with pytest.raises(TypeError, match=f"LBFGS expects the closure to return the loss, one number; got {given}"):
+        optimizer.step(lambda: result(x))
+
+
+@pytest.mark.parametrize("calls", range(1, 8))
+def test_a_closure_that_fails_leaves_the_parameters_where_an_iteration_ended(calls):
+    ended = {(-1.2, 1.0)}
+    x, y, optimizer = started()
+    for iterations in range(1, 8):
+        a, b, other = started(max_iter=iterations, max_eval=25)
+        other.step(rosenbrock(other, a, b))
+        ended.add((a.item(), b.item()))
+    evaluate, count = rosenbrock(optimizer, x, y), iter(range(calls))
+
+    def closure():
+        next(count)
+        return evaluate()
+
+    with pytest.raises(StopIteration):
+        optimizer.step(closure)
+    assert (x.item(), y.item()) in ended
+    for _ in range(4):
+        optimizer.step(evaluate)
+    np.testing.assert_allclose([x.item(), y.item()], [1, 1], atol=1e-4)
+
+
 def test_what_cannot_be_done_is_refused():
     x, y, optimizer = started()
     with pytest.raises(TypeError, match=r"call step\(closure\)"):
@@ -74,8 +113,6 @@ def test_what_cannot_be_done_is_refused():
         optim.LBFGS([{"params": [x]}, {"params": [y]}])
     with pytest.raises(ValueError, match="line_search_fn to be None or 'strong_wolfe'; got 'armijo'"):
         optim.LBFGS([x], line_search_fn="armijo")
-    with pytest.raises(ValueError, match="max_iter to be a whole number of at least 1"):
-        optim.LBFGS([x], max_iter=0, max_eval=3)
     mixed = optim.LBFGS([x, pb.tensor(1.0, requires_grad=True)])
     with pytest.raises(ValueError, match=r"one dtype in one place; got .*float32.*float64"):
         mixed.step(lambda: x)

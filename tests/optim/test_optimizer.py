@@ -124,29 +124,6 @@ def test_groups_take_the_defaults_and_keep_what_is_their_own():
 
 
 @pytest.mark.parametrize(
-    ("params", "message"),
-    [
-        (lambda w: [], "SGD was given no parameters"),
-        (lambda w: [w, w], "appears in more than one group"),
-        (lambda w: [{"params": [w]}, {"params": [w]}], "appears in more than one group"),
-        (lambda w: [{"params": [w], "beta": 1}], "SGD has no beta; it has lr, momentum, "),
-        (lambda w: [pb.ones(2)], "Tensors that require gradients; got Tensor"),
-        (lambda w: [np.ones(2)], "Tensors that require gradients; got ndarray"),
-        (lambda w: [w * 2], "a Tensor that was computed from others"),
-        (lambda w: [{"parameters": [w]}], "its parameters as 'params'; got 'parameters'"),
-    ],
-)
-def test_what_cannot_be_optimized_is_refused(params, message):
-    with pytest.raises(ValueError, match=message):
-        optim.SGD(params(variable(1.0)))
-
-
-def test_one_tensor_is_no_list_of_parameters():
-    with pytest.raises(TypeError, match=r"SGD takes a list of parameters; for one Tensor w, pass \[w\]"):
-        optim.SGD(variable(1.0, 2.0), lr=0.1)
-
-
-@pytest.mark.parametrize(
     ("kind", "options", "message"),
     [
         ("SGD", {"lr": -0.1}, "SGD expects lr to be a finite number of at least 0; got -0.1"),
@@ -168,7 +145,10 @@ def test_one_tensor_is_no_list_of_parameters():
         ("Adadelta", {"rho": 1.5}, "Adadelta expects rho to be a number from 0 to 1"),
         ("NAdam", {"momentum_decay": -1.0}, "NAdam expects momentum_decay"),
         ("Rprop", {"etas": (0.5, 0.9)}, "Rprop expects etas to be two numbers, below 1 and above 1"),
+        ("Rprop", {"etas": (0.5,)}, r"Rprop expects etas to be two numbers.* got \(0.5,\)"),
+        ("Rprop", {"etas": (0.5, 1.2, 2.0)}, "Rprop expects etas to be two numbers"),
         ("Rprop", {"step_sizes": (2.0, 1.0)}, "Rprop expects step_sizes to be two numbers, the smallest"),
+        ("Rprop", {"step_sizes": (1.0,)}, "Rprop expects step_sizes to be two numbers, the smallest"),
         ("ASGD", {"lambd": -1.0}, "ASGD expects lambd"),
         ("ASGD", {"alpha": inf}, "ASGD expects alpha to be a finite number"),
         ("Adafactor", {"eps": 1e-3}, "Adafactor expects eps to be two numbers of at least 0, of which the first may"),
@@ -182,6 +162,16 @@ def test_hyperparameters_that_make_no_sense_are_refused(kind, options, message):
     good = getattr(optim, kind)([variable(1.0)])
     with pytest.raises(ValueError, match=message):
         good.add_param_group({"params": [variable(1.0)], **options})
+
+
+@pytest.mark.parametrize("lr", [np.float32(0.5), np.asarray(0.5), pb.tensor(0.5)], ids=["scalar", "array", "Tensor"])
+def test_a_hyperparameter_that_is_an_array_becomes_the_number_that_it_is(lr):
+    w = variable(3.0)
+    optimizer = optim.SGD([w], lr=lr)
+    w.grad = pb.ones(1, dtype="float64")
+    optimizer.step()
+    assert w.tolist() == [2.5]
+    assert json.loads(json.dumps(optimizer.state_dict()["param_groups"]))[0]["lr"] == 0.5
 
 
 @each

@@ -31,13 +31,14 @@ def defined(values, rho, adaptive, lr, steps):
 
 
 @pytest.mark.parametrize("adaptive", [False, True])
-@pytest.mark.parametrize("by_closure", [False, True])
+@pytest.mark.parametrize("by_closure", [False, True, "which leaves forgetting to the caller"])
 def test_steps_are_those_of_the_definition(place, adaptive, by_closure):
     (a, b), values = variables()
     optimizer = optim.SAM([a, b], optim.SGD, rho=0.3, adaptive=adaptive, lr=0.01)
 
     def closure():
-        optimizer.zero_grad()
+        if by_closure is True:
+            optimizer.zero_grad()
         loss = (pb.tensor(CURVATURES) * a * a).sum() * b
         loss.backward()
         return loss
@@ -46,6 +47,7 @@ def test_steps_are_those_of_the_definition(place, adaptive, by_closure):
         if by_closure:
             before = (CURVATURES * a.numpy() ** 2).sum() * b.item()
             assert optimizer.step(closure).item() == pytest.approx(before)
+            optimizer.zero_grad()
         else:
             closure()
             optimizer.first_step(zero_grad=True)
@@ -93,5 +95,21 @@ def test_halves_of_a_step_out_of_turn_are_refused():
         optimizer.first_step()
     with pytest.raises(TypeError, match="two passes in a step"):
         optimizer.step()
-    with pytest.raises(ValueError, match="rho to be a number of at least 0; got -1"):
-        optim.SAM([w], optim.SGD, rho=-1)
+    w.grad = None
+    with pytest.raises(RuntimeError, match=r"SAM expects a closure that calls backward\(\)"):
+        optim.SAM([w], optim.SGD).step(lambda: (w * w).sum())
+
+
+@pytest.mark.parametrize("rho", [-1, float("inf"), "large", None])
+def test_a_distance_that_makes_no_sense_is_refused(rho):
+    with pytest.raises(ValueError, match="SAM expects rho to be a finite number of at least 0; got "):
+        optim.SAM([pb.tensor([1.0], requires_grad=True)], optim.SGD, rho=rho)
+
+
+@pytest.mark.parametrize(
+    "base", [lambda w: optim.SGD([w]), lambda w: optim.LBFGS, lambda w: "SGD"], ids=["made", "LBFGS", "name"]
+)
+def test_the_base_optimizer_is_a_class_that_takes_one_gradient_a_step(base):
+    w = pb.tensor([1.0], requires_grad=True)
+    with pytest.raises(TypeError, match="SAM expects the class of an optimizer that takes one gradient a step"):
+        optim.SAM([w], base(w))

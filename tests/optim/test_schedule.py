@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import pullback as pb
-from pullback import optim
+from pullback import nn, optim
 from pullback.optim import lr_scheduler
 from pullback.optim.lr_scheduler import (
     ChainedScheduler,
@@ -151,6 +151,18 @@ def test_a_plateaus_count_is_saved(optimizer):
     assert again.get_last_lr()[0] == pytest.approx(0.1)
 
 
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_a_plateau_is_saved_before_its_first_metric_as_standard_json(optimizer, mode):
+    schedule = ReduceLROnPlateau(optimizer, mode, patience=0)
+    again = ReduceLROnPlateau(optimizer, patience=9)
+    again.load_state_dict(json.loads(json.dumps(schedule.state_dict(), allow_nan=False)))
+    for metric in (-3.0, 2.0, -1.0):
+        schedule.step(metric)
+        expected = schedule.num_bad_epochs, schedule.best, schedule.cooldown_counter
+        again.step(metric)
+        assert (again.num_bad_epochs, again.best, again.cooldown_counter) == expected
+
+
 @pytest.mark.parametrize(
     ("kind", "arguments", "message"),
     [
@@ -184,6 +196,27 @@ def test_what_makes_no_sense_is_refused(optimizer, kind, arguments, message):
         getattr(lr_scheduler, kind)(optimizer, **arguments)
 
 
+@pytest.mark.parametrize(
+    ("given", "words"), [(nn.Linear(1, 1), "a Linear"), (optim.SGD, "the class SGD"), (None, "a NoneType")]
+)
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        ("StepLR", (2,)),
+        ("LambdaLR", (abs,)),
+        ("MultiplicativeLR", (abs,)),
+        ("ReduceLROnPlateau", ()),
+        ("CyclicLR", (0.1, 0.2)),
+        ("OneCycleLR", (0.1, 5)),
+        ("SWALR", (0.1,)),
+        ("CosineAnnealingLR", (5,)),
+    ],
+)
+def test_what_is_scheduled_is_an_optimizer(kind, arguments, given, words):
+    with pytest.raises(TypeError, match=f"{kind} sets the rates of an optimizer, its first argument; got {words}"):
+        getattr(lr_scheduler, kind)(given, *arguments)
+
+
 def test_there_must_be_momentum_to_cycle():
     optimizer = optim.Adagrad([pb.tensor([1.0], requires_grad=True)])
     with pytest.raises(ValueError, match="Adagrad has no momentum to cycle; pass cycle_momentum=False"):
@@ -209,6 +242,8 @@ def test_a_wave_goes_on_from_the_epoch_that_it_is_made_with(optimizer):
 def test_chains_and_sequences_refuse_what_they_cannot_follow(optimizer):
     with pytest.raises(ValueError, match="ChainedScheduler expects at least one schedule"):
         ChainedScheduler([])
+    with pytest.raises(ValueError, match=r"ChainedScheduler expects schedules of .* got int"):
+        ChainedScheduler([3])
     with pytest.raises(ValueError, match="ChainedScheduler expects schedules of its own optimizer that need no metric"):
         ChainedScheduler([StepLR(optimizer, 2), ReduceLROnPlateau(optimizer)])
     step, other = StepLR(optimizer, 2), StepLR(optim.SGD([pb.tensor([1.0], requires_grad=True)]), 2)

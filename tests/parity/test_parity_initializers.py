@@ -29,6 +29,9 @@ NORMAL = [
     ("kaiming_normal_", {"a": 0.2}),
     ("kaiming_normal_", {"mode": "fan_out", "nonlinearity": "relu"}),
     ("kaiming_normal_", {"nonlinearity": "linear"}),
+    ("trunc_normal_", {}),
+    ("trunc_normal_", {"std": 0.5, "a": -0.4, "b": 1.5}),
+    ("trunc_normal_", {"mean": 1.0, "a": -3.0, "b": 0.0}),
 ]
 
 
@@ -74,6 +77,25 @@ def test_orthogonal_has_the_same_products_and_distribution(draw, gain, shapes):
     ]
     np.testing.assert_allclose(*products, atol=1e-4)
     assert ks_2samp(ours, theirs).pvalue > 0.001
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (3, 5), (5, 3)])
+def test_the_identity_and_the_zeros_of_sparse_weights_are_the_same(torch, shape):
+    theirs = torch.nn.init.eye_(torch.empty(shape)).numpy()
+    np.testing.assert_array_equal(nn.init.eye_(pb.empty(shape)).numpy(), theirs)
+    for sparsity in (0.0, 0.3, 1.0):
+        ours = nn.init.sparse_(pb.empty(shape), sparsity).numpy()
+        theirs = torch.nn.init.sparse_(torch.empty(shape), sparsity).numpy()
+        np.testing.assert_array_equal((ours == 0).sum(axis=0), (theirs == 0).sum(axis=0))
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3])
+@pytest.mark.parametrize("kernel", [(3,), (4, 3), (1, 2, 3)])
+@pytest.mark.parametrize("inputs", [1, 2, 5])
+def test_dirac_weights_are_the_same(torch, groups, kernel, inputs):
+    theirs = torch.nn.init.dirac_(torch.empty((6, inputs, *kernel)), groups).numpy()
+    ours = nn.init.dirac_(pb.empty((6, *kernel, inputs)), groups).numpy()
+    np.testing.assert_array_equal(ours, np.moveaxis(theirs, 1, -1))
 
 
 @pytest.mark.parametrize(

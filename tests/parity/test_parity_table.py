@@ -1,8 +1,8 @@
 """The parity table: every layer and loss against PyTorch's of the same name, over drawn configurations.
 
 The entries stand in `entries/`, a file for each kind. Compared are the forward in training and evaluation mode, the
-gradients of all inputs and parameters, the buffers after the call, the names and layouts of the state, and the second
-derivatives.
+gradients of all inputs and parameters, the buffers after the call, the names and layouts of the state, the second
+derivatives, and for layers with parameters where 50 steps of an optimizer lead.
 """
 
 from importlib import import_module
@@ -13,13 +13,15 @@ import numpy as np
 import pytest
 
 import pullback as pb
-from pullback import nn
+from pullback import nn, optim
 from pullback.interop.torch import channels_moved, from_torch_state_dict, to_torch_state_dict
 
 pytestmark = pytest.mark.parity
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-10}
 CONFIGURATIONS = range(20)
+TRAINED, STEPS = 5, 50
+"""How many configurations of each layer are trained, and for how many steps."""
 ENTRIES = [
     entry
     for path in sorted((Path(__file__).parent / "entries").glob("*.py"))
@@ -57,6 +59,30 @@ def draw(entry, number):
     return entry.draw(rng), rng
 
 
+def learns(entry):
+    """Whether it is a layer with parameters, in one of its first configurations at least."""
+    for number in range(TRAINED):
+        options = draw(entry, number)[0].options.items()
+        ours = entry.make_ours({name: pb.tensor(v) if isinstance(v, np.ndarray) else v for name, v in options})
+        if isinstance(ours, nn.Module) and list(ours.parameters()):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("entry", [entry for entry in ENTRIES if learns(entry)], ids=by_name)
+def test_training_ends_at_the_same_state(torch, entry):
+    """Where both modes can be compared, in training."""
+    trained = 0
+    for number in CONFIGURATIONS:
+        drawn, rng = draw(entry, number)
+        pair = Pair(torch, "float64", entry, drawn, entry.training[0], np.random.default_rng(number))
+        if trained < TRAINED and list(pair.ours.parameters()):
+            pair.train(rng)
+            pair.compare_state()
+            trained += 1
+    assert trained == TRAINED
+
+
 class Pair:
     """One thing of ours and the same of PyTorch's, with the same parameters, called with the same inputs."""
 
@@ -87,6 +113,9 @@ class Pair:
                 value = torch.tensor(np.moveaxis(value, -1, 1).copy() if place in entry.channels else value)
                 value = value.requires_grad_(learns)
             self.others.append(value)
+        self.call()
+
+    def call(self):
         self.y = self.flat(self.ours(*self.mine))
         self.expected = self.flat(self.theirs(*self.others))
 
@@ -201,6 +230,38 @@ class Pair:
                 assert not np.any(second.numpy(force=True)), f"{self.what}: second derivative by {name}"
             else:
                 self.agree(mine.grad, second, f"second derivative by {name}", moved)
+
+    def train(self, rng):
+        """Bring the outputs nearer to some that are drawn, by steps of SGD with momentum on both sides."""
+        for mine, other in zip(self.mine, self.others, strict=True):
+            if isinstance(mine, pb.Tensor):
+                mine.requires_grad_(False)
+                other.requires_grad_(False)
+        optimizers = [
+            library.SGD(model.parameters(), lr=0.005, momentum=0.9)
+            for library, model in ((optim, self.ours), (self.torch.optim, self.theirs))
+        ]
+        targets = [rng.standard_normal(y.shape) for y in self.y]
+        course = []
+        for _ in range(STEPS):
+            self.call()
+            losses = self.errors(targets)
+            for optimizer, loss in zip(optimizers, losses, strict=True):
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            course.append(losses[0].item())
+        assert course[-1] <= course[0], self.what  # the same where nothing that a PReLU is given is negative
+
+    def errors(self, targets):
+        """Both sides' mean squared distances of the outputs from targets, added up."""
+        ours, theirs = 0.0, 0.0
+        for y, expected, target in zip(self.y, self.expected, targets, strict=True):
+            if expected.is_floating_point() and expected.requires_grad:
+                moved = np.moveaxis(target, -1, 1) if self.moved_out and expected.ndim > 2 else target
+                ours = ours + ((y - pb.tensor(target)) ** 2).mean()
+                theirs = theirs + ((expected - self.torch.tensor(moved)) ** 2).mean()
+        return ours, theirs
 
     def compare_state(self):
         if self.modules:

@@ -98,8 +98,13 @@ def test_metrics_take_arrays_wherever_they_live(place):
     scores = pb.asarray([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]])
     target = pb.asarray([1, 0, 0])
     assert accuracy(scores, target) == pytest.approx(2 / 3)
+    assert accuracy(scores, target.astype("float32")) == pytest.approx(2 / 3)
+    assert accuracy(scores, pb.asarray([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0]])) == pytest.approx(1 / 3)
+    assert accuracy(scores[:, 1], target, threshold=0.5) == pytest.approx(2 / 3)
     assert confusion_matrix(scores.array, target.array).tolist() == [[1, 1], [0, 1]]
     assert r2_score(scores, scores) == 1
+    with pytest.raises(ValueError, match="no class, 1 in all"):
+        accuracy(scores, pb.asarray([1, 0, 2]))
 
 
 def test_shapes_and_classes_that_do_not_fit_are_named():

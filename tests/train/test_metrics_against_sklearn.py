@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import logsumexp
 
 import pullback as pb
 from pullback.train import metrics
@@ -34,7 +35,7 @@ def gathered(make, prediction, target, generator):
     parts = zip(np.split(prediction, cuts), np.split(target, cuts), strict=True)
     here, there = make(), make()
     for number, (p, t) in enumerate(parts):
-        form = (pb.asarray, np.asarray, lambda x: x.tolist() if x.size else x)[number % 3]
+        form = (pb.asarray, np.asarray, lambda x: x.tolist() if x.size or x.ndim == 1 else x)[number % 3]
         (here, there)[number % 2].update(form(p), form(t))
     here.merge(there)
     value = here.compute()
@@ -133,6 +134,23 @@ def test_ranking_of_several_classes(seed, average):
             if p is soft:
                 got = gathered(lambda cls=cls: cls(average, logits=True), logits, target, generator)
                 np.testing.assert_allclose(got, value, rtol=1e-9)
+
+
+@drawn
+@given(SEEDS, st.sampled_from([1.0, 30.0, 1e3, 1e6]), st.integers(2, 5))
+def test_ranking_of_logits_so_sure_that_softmax_ties_them_at_1(seed, scale, classes):
+    generator = np.random.default_rng(seed)
+    samples = int(generator.integers(10, 60))
+    target = np.concatenate([np.arange(classes), generator.integers(0, classes, samples - classes)])
+    logits = scale * (generator.normal(size=(samples, classes)) + 2 * np.eye(classes)[target])
+    others = [logsumexp(np.delete(logits, i, axis=1), axis=1) for i in range(classes)]
+    odds, of_class = logits - np.stack(others, axis=1), np.eye(classes)[target]
+    if classes == 2:
+        odds, of_class = odds[:, 1], target
+    for cls, function in ((ROCAUC, sklearn.roc_auc_score), (AveragePrecision, sklearn.average_precision_score)):
+        expected = function(of_class, odds, average=None)
+        got = gathered(lambda cls=cls: cls(None, logits=True), logits, target, generator)
+        np.testing.assert_allclose(got, expected, rtol=1e-9)
 
 
 @drawn

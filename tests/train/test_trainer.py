@@ -1,6 +1,7 @@
 import csv
 import re
 from contextlib import nullcontext
+from functools import partial
 
 import numpy as np
 import pytest
@@ -58,6 +59,13 @@ class Counting:
 
 def interrupt(loss):
     raise KeyboardInterrupt
+
+
+SEVERAL_PASSES = {
+    "SAM": lambda parameters, lr: optim.SAM(parameters, optim.SGD, rho=0.2, lr=lr),
+    "LBFGS": lambda parameters, lr: optim.LBFGS(parameters, lr, max_iter=4, line_search_fn="strong_wolfe"),
+}
+several_passes = pytest.mark.parametrize("optimizer", SEVERAL_PASSES.values(), ids=SEVERAL_PASSES)
 
 
 def test_a_line_is_learnt_on_every_backend(place):
@@ -301,6 +309,55 @@ def test_divergence_may_be_let_be():
     trainer = linear(lr=20.0, detect_divergence=False, restore_best_weights=False)
     trainer.fit(line(32), epochs=5)
     assert trainer.evaluate(line(32))["loss"] > 1e9
+
+
+@several_passes
+def test_optimizers_that_evaluate_a_batch_several_times_are_given_a_closure(place, optimizer):
+    batches = [tuple(map(pb.tensor, (a, b))) for a, b in zip(*(np.split(part, 4) for part in line()), strict=True)]
+    trainer, by_hand = (linear(optimizer=optimizer, restore_best_weights=False) for _ in range(2))
+    history = trainer.fit(batches, epochs=2)
+    losses = []
+
+    def closure(x, y):
+        by_hand.optimizer.zero_grad()
+        loss = by_hand.loss(by_hand.model(x), y)
+        loss.backward()
+        return loss
+
+    for x, y in 2 * batches:
+        losses.append(by_hand.optimizer.step(partial(closure, x, y)).item())
+    assert_same(state(trainer), state(by_hand))
+    assert history["loss"] == pytest.approx(np.mean(np.split(np.asarray(losses), 2), axis=1))
+    assert history["loss"][1] < history["loss"][0]
+
+
+@several_passes
+def test_running_averages_are_taken_once_a_batch_and_where_the_model_is(optimizer):
+    found = []
+    for make in (optimizer, optim.SGD):
+        pb.manual_seed(0)
+        model = nn.Sequential(nn.Linear(1, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
+        trainer = Trainer(model, nn.MSELoss(), make(model.parameters(), lr=0.1), progress=False)
+        trainer.fit([tuple(map(pb.tensor, line(16)))])
+        found.append({name: buffer.numpy() for name, buffer in model.named_buffers()})
+    assert found[0]["1.num_batches_tracked"] == 1
+    assert_same(*found)
+
+
+@several_passes
+@pytest.mark.parametrize("diverges", [False, True])
+def test_an_update_of_several_passes_that_is_cut_off_leaves_good_weights(place, optimizer, diverges):
+    batch = tuple(map(pb.tensor, line(16)))
+    uncut = linear(optimizer=optimizer, restore_best_weights=False)
+    uncut.loss = Counting(None, None)
+    start = state(uncut)
+    uncut.fit([batch], epochs=1)
+    second = uncut.loss.calls  # the first pass of the second update: here a look at the end took its place
+    end = Counting(second, lambda loss: loss * float("nan")) if diverges else Counting(second + 1, interrupt)
+    cut = linear(loss=end, optimizer=optimizer, restore_best_weights=False)
+    with pytest.raises(Diverged) if diverges else nullcontext():
+        cut.fit([batch], epochs=2)
+    assert_same(state(cut), start if diverges else state(uncut))
 
 
 @pytest.mark.parametrize("every", ["epoch", "iteration"])

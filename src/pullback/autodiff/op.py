@@ -91,6 +91,9 @@ class Op(Generic[P, R]):
     def __repr__(self) -> str:
         return f"<op {self.name}{self.__signature__}>"
 
+    def __reduce__(self) -> str:
+        return str(vars(self)["__qualname__"])  # copied and pickled as the name that it has in its module
+
     def _bind(self, given: tuple[Any, ...], metadata: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """All inputs, those given by name too, None for those left out; metadata given by position by their names."""
         count = len(self.inputs)

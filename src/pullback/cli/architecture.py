@@ -4,26 +4,31 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from inspect import signature
 from math import prod
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..models import MLP, LeNet, ViT, cifar_resnet
-from ..nn import Module
+if TYPE_CHECKING:
+    from ..nn import Module
 
-__all__ = ["Architecture"]
+__all__ = ["MODELS", "OF_ROWS", "Architecture", "Model"]
 
 Shape = tuple[int, ...]
 _MOST_PATCHES = 8  # along one side of an image
 
 
-class _Model(NamedTuple):
-    """What builds a model, and what its options are.
+class Model(NamedTuple):
+    """What of `pullback.models` a name of `--model` stands for, and what its options are.
 
+    name: what builds it, imported only then. described: for the help.
     settle: from the shape of a sample, the length of the output and what the user may choose (its other
-        arguments) to the options that `build` takes: plain data, for JSON.
+        arguments) to the options that it is built with: plain data, for JSON.
+    images: whether it takes images, not rows. calm: the share of an optimizer's usual learning rate that suits it.
     """
 
-    build: Callable[..., Module]
+    name: str
+    described: str
     settle: Callable[..., dict[str, Any]]
+    images: bool = True
+    calm: float = 1.0
 
     @property
     def choices(self) -> dict[str, Any]:
@@ -52,12 +57,16 @@ def _vit(shape: Shape, outputs: int, depth: int = 4) -> dict[str, Any]:
     return {**size, "classes": outputs, "in_channels": shape[2]}
 
 
-_MODELS = {
-    "mlp": _Model(MLP, _perceptron),
-    "lenet": _Model(LeNet, _lenet),
-    "resnet": _Model(cifar_resnet, _resnet),
-    "vit": _Model(ViT, _vit),
+MODELS = {
+    "mlp": Model("MLP", "a perceptron", _perceptron, images=False),
+    "lenet": Model("LeNet", "a convolutional network", _lenet),
+    "resnet": Model("cifar_resnet", "a residual network of --depth 8 (by default), 14, 20, ... layers", _resnet),
+    "vit": Model("ViT", "a vision transformer of --depth 4 (by default) blocks", _vit, calm=1 / 3),
 }
+"""All that `--model` takes; the first is what it is by default."""
+
+OF_ROWS = " or ".join(name for name, model in MODELS.items() if not model.images)
+"""Those that take the columns of a table, for messages."""
 
 
 def _side(model: str, shape: Shape) -> int:
@@ -97,19 +106,22 @@ class Architecture:
         chosen: what the user chose, such as `hidden` or `depth`; None leaves it to the model.
         Raises ValueError for what is no choice of the model, and for a shape it does not take.
         """
-        known = _MODELS[model]
+        known = MODELS[model]
         given = {name: value for name, value in chosen.items() if value is not None}
         for name in given:
             if name not in known.choices:
-                takers = [other for other, its in _MODELS.items() if name in its.choices]
+                takers = [other for other, its in MODELS.items() if name in its.choices]
                 raise ValueError(f"--{name} is for --model {' or '.join(takers)}; {model} does not take it")
-        if model == "mlp":
+        if not known.images:
             shape = (prod(shape),)
         return cls(model, known.settle(shape, outputs, **{**known.choices, **given}), shape, outputs)
 
-    def build(self) -> Module:
+    def build(self) -> "Module":
         """The network with new weights, from the default generator."""
-        return _MODELS[self.model].build(**self.options)
+        from .. import models
+
+        network: Module = getattr(models, MODELS[self.model].name)(**self.options)
+        return network
 
     def to_dict(self) -> dict[str, Any]:
         """The architecture as plain data, for JSON."""
@@ -120,8 +132,8 @@ class Architecture:
         """The architecture that `to_dict` described, or version 0.1 wrote. Raises ValueError for an unknown model."""
         if "model" not in data:
             return cls.settle("mlp", (data["inputs"],), data["outputs"], hidden=tuple(data["hidden"]))
-        if data["model"] not in _MODELS:
-            raise ValueError(f"there is no model {data['model']!r}; there are {', '.join(_MODELS)}")
+        if data["model"] not in MODELS:
+            raise ValueError(f"there is no model {data['model']!r}; there are {', '.join(MODELS)}")
         options = {name: tuple(o) if isinstance(o, list) else o for name, o in data["options"].items()}
         return cls(data["model"], options, tuple(data["shape"]), data["outputs"])
 

@@ -9,13 +9,11 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from ..backends import BackendUnavailable
+from .architecture import MODELS, OF_ROWS
+from .method import OPTIMIZERS, SCHEDULES
 from .streams import open_streams, silence
 
 __all__ = ["main"]
-
-_MODELS = ("mlp", "lenet", "resnet", "vit")
-_OPTIMIZERS = ("adam", "adamw", "nadam", "radam", "adamax", "lamb", "lion", "sgd", "rmsprop", "adagrad")
-_SCHEDULES = ("one-cycle", "cosine", "step", "exponential", "plateau", "none")
 
 _EXAMPLES = """\
 examples:
@@ -135,10 +133,10 @@ def _add_train(commands: Any) -> None:
     )
     add(
         "--model",
-        choices=_MODELS,
-        default="mlp",
-        help="a perceptron (mlp, by default), or for images of digits, IDX files or an .npz: a convolutional network "
-        "(lenet), a residual one (resnet), a vision transformer (vit)",
+        choices=tuple(MODELS),
+        default=next(iter(MODELS)),
+        help="; ".join(f"{name}: {model.described}" for name, model in MODELS.items())
+        + f"; by default %(default)s. All but {OF_ROWS} take images: digits, IDX files or an .npz",
     )
     add("--target", metavar="COLUMN", help="the column to predict; by default y of an .npz file")
     add("--task", choices=("classification", "regression"), help="by default told from the target")
@@ -164,10 +162,10 @@ def _add_train(commands: Any) -> None:
         help="samples in one update; by default 8 to 256, the more the more samples; for images at most 64",
     )
     add("--lr", type=_positive, metavar="RATE", help="highest learning rate; by default one that suits the optimizer")
-    add("--optimizer", choices=_OPTIMIZERS, default="adam", help="by default adam; sgd has momentum 0.9")
+    add("--optimizer", choices=tuple(OPTIMIZERS), default="adam", help="by default adam; sgd has momentum 0.9")
     add(
         "--schedule",
-        choices=_SCHEDULES,
+        choices=tuple(SCHEDULES),
         default="one-cycle",
         help="how the learning rate changes; by default one-cycle",
     )
@@ -181,7 +179,7 @@ def _add_train(commands: Any) -> None:
         "--depth",
         type=_whole(1),
         metavar="N",
-        help="layers of resnet: 8 (by default), 14, 20, ...; blocks of vit, by default 4",
+        help="how deep the network is, for those models that say so above",
     )
     add("--seed", type=_seed, default=0, metavar="N", help="decides everything random; by default 0")
     add("--restarts", type=_whole(1), default=1, metavar="K", help="train from K random starts and keep the best")
@@ -196,10 +194,11 @@ def _add_predict(commands: Any) -> None:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("folder", metavar="RUN", help="the folder that `pullback train` wrote")
+    add("folder", metavar="RUN", type=_name, help="the folder that `pullback train` wrote")
     add(
         "data",
         metavar="FILE",
+        type=_name,
         help="a table with the columns trained on (for digits and .npz: as many, in order); for a network trained on a "
         "folder of images an IDX file of images, or a folder, whose test images are taken",
     )
@@ -272,6 +271,12 @@ def _whole(least: int) -> Callable[[str], int]:
         return value
 
     return convert
+
+
+def _name(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("a name is expected, not nothing")
+    return text
 
 
 def _seed(text: str) -> int:

@@ -1,30 +1,18 @@
 """Training a job: from each random start, with the optimizer and the schedule that were chosen."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
-from .. import optim
 from ..data import DataLoader
 from ..nn import CrossEntropyLoss, MSELoss
 from ..train import History, Restarts, Trainer, restart
 from ..train.metrics import R2, Accuracy
 from .job import Job
+from .method import OPTIMIZERS, SCHEDULES
 
 __all__ = ["fit"]
 
 _SMOOTHING = 0.1
 _VALIDATION_BATCH = 256
-_OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
-    "adam": optim.Adam,
-    "adamw": optim.AdamW,
-    "nadam": optim.NAdam,
-    "radam": optim.RAdam,
-    "adamax": optim.Adamax,
-    "lamb": optim.LAMB,
-    "lion": optim.Lion,
-    "rmsprop": optim.RMSprop,
-    "adagrad": optim.Adagrad,
-}
 
 
 def fit(job: Job, seeds: Iterable[int], *, progress: bool) -> tuple[Restarts[Trainer], bool]:
@@ -33,18 +21,19 @@ def fit(job: Job, seeds: Iterable[int], *, progress: bool) -> tuple[Restarts[Tra
     Returns how that went, and whether Ctrl-C ended it. Raises Diverged when every start diverged.
     """
     regression = job.encoder.target.classes is None
+    schedule = SCHEDULES[job.schedule]
     histories: list[History] = []
 
     def build(seed: int) -> Trainer:
         network = job.architecture.build()
-        optimizer = _optimizer(job, network.parameters())
+        optimizer = OPTIMIZERS[job.optimizer].build(network.parameters(), job.lr)
         return Trainer(
             network,
             MSELoss() if regression else CrossEntropyLoss(label_smoothing=_SMOOTHING),
             optimizer,
             metrics=[R2() if regression else Accuracy()],
-            schedule=_schedule(job, optimizer),
-            schedule_every="iteration" if job.schedule == "one-cycle" else "epoch",
+            schedule=schedule and schedule.build(optimizer, job.lr, job.epochs, job.updates),
+            schedule_every=schedule.every if schedule else "epoch",
             progress=progress,
         )
 
@@ -56,23 +45,3 @@ def fit(job: Job, seeds: Iterable[int], *, progress: bool) -> tuple[Restarts[Tra
 
     result = restart(build, train, seeds)
     return result, any(history.interrupted for history in histories)
-
-
-def _optimizer(job: Job, parameters: Iterable[Any]) -> optim.Optimizer:
-    if job.optimizer == "sgd":
-        return optim.SGD(parameters, lr=job.lr, momentum=0.9)
-    return _OPTIMIZERS[job.optimizer](parameters, lr=job.lr)
-
-
-def _schedule(job: Job, optimizer: optim.Optimizer) -> Any:
-    if job.schedule == "one-cycle":
-        return optim.lr_scheduler.OneCycleLR(optimizer, job.lr, total_steps=job.updates, cycle_momentum=False)
-    if job.schedule == "cosine":
-        return optim.lr_scheduler.CosineAnnealingLR(optimizer, job.epochs)
-    if job.schedule == "step":
-        return optim.lr_scheduler.StepLR(optimizer, max(1, job.epochs // 3))
-    if job.schedule == "exponential":
-        return optim.lr_scheduler.ExponentialLR(optimizer, 0.01 ** (1 / job.epochs))
-    if job.schedule == "plateau":
-        return optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=max(2, job.epochs // 10))
-    return None

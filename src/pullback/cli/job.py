@@ -8,20 +8,15 @@ from dataclasses import dataclass
 from ..backends import Array
 from ..data.encoder import Encoder
 from ..ops.random import Generator, use_generator
-from .architecture import Architecture
+from .architecture import MODELS, OF_ROWS, Architecture
 from .images import ImageEncoder
+from .method import OPTIMIZERS
 from .samples import Samples, counted, read_samples
 
 __all__ = ["Job", "prepare"]
 
 _UPDATES = 1600
 _UPDATES_OF_IMAGES = 4200
-_RATES = {
-    "adam": 3e-3, "adamw": 3e-3, "nadam": 3e-3, "radam": 3e-3, "adamax": 5e-3, "lamb": 1e-2, "lion": 3e-4,
-    "sgd": 0.05, "rmsprop": 1e-3, "adagrad": 1e-2,
-}  # fmt: skip
-_CALMER = {"vit": 1 / 3}
-"""The share of the rate above that suits a model."""
 
 
 @dataclass(frozen=True)
@@ -90,17 +85,17 @@ def prepare(arguments: argparse.Namespace, name: str) -> Job:
         parameters=parameters,
         optimizer=arguments.optimizer,
         schedule=arguments.schedule,
-        lr=arguments.lr or _RATES[arguments.optimizer] * _CALMER.get(arguments.model, 1.0),
+        lr=arguments.lr or OPTIMIZERS[arguments.optimizer].lr * MODELS[arguments.model].calm,
         batch_size=batch_size,
         epochs=arguments.epochs or min(max(round(updates * batch_size / learnt), fewest), 100),
     )
 
 
 def _architecture(arguments: argparse.Namespace, samples: Samples) -> Architecture:
-    if samples.shape is None and arguments.model != "mlp":
+    if samples.shape is None and MODELS[arguments.model].images:
         raise ValueError(
             f"{arguments.model} takes images: digits, a folder of IDX files, or an .npz whose X is (N, height, width), "
-            f"all columns of it; for the columns of {arguments.data} take --model mlp"
+            f"all columns of it; for the columns of {arguments.data} take --model {OF_ROWS}"
         )
     shape, classes = samples.shape or (samples.encoder.width,), samples.encoder.target.classes
     chosen = {"hidden": arguments.hidden, "depth": arguments.depth}

@@ -59,7 +59,12 @@ def run(arguments: argparse.Namespace) -> int:
 def _inputs(data: str, encoder: Encoder | ImageEncoder) -> Array:
     """What the network takes, of a table or of the images of a file or a folder."""
     if isinstance(encoder, ImageEncoder):
-        return encoder.encode(read_images(Path(data)))
+        images = read_images(Path(data))
+        if not len(images):
+            raise ValueError(f"{data} has no images to predict")
+        return encoder.encode(images)
+    if Path(data).is_dir():
+        raise ValueError(f"{data} is a folder, and the model was trained on a table; name a CSV or .npz file")
     return encoder.encode(read_table(data))
 
 

@@ -59,20 +59,25 @@ def read_samples(arguments: argparse.Namespace) -> Samples:
     place = _find(arguments.data, arguments.data_dir)
     if place.is_dir():
         return _of_folder(place, arguments)
+    if place.is_file() and "-ubyte" in place.name:
+        raise ValueError(f"{place} is one of several files of images and labels; name the folder they are in")
     table = read_table(place)
     return _of_table(table, "y" if table.positional else "", _pixels(place, table), arguments)
 
 
 def _find(data: str, folder: str | None) -> Path:
     """The file or the folder of that path; else of that name among the data sets of `folder`."""
-    place, sets = Path(data), folder or os.environ.get("PULLBACK_DATA_DIR")
+    place, sets = Path(os.path.expanduser(data)), folder or os.environ.get("PULLBACK_DATA_DIR")
     looked = [place, Path(os.path.expanduser(sets), data)] if sets else [place]
     found = next((path for path in looked if path.exists()), None)
     if found is not None:
         return found
     elsewhere = f" and no {looked[1]}" if sets else ""
-    if get_close_matches(data, ["digits"], cutoff=0.7):
-        raise ValueError(f"there is no file {data}{elsewhere}; did you mean digits?")
+    there = looked[1].parent.iterdir() if sets and looked[1].parent.is_dir() else ()
+    known = {name.lower(): name for name in ("digits", *(path.name for path in there))}
+    near = get_close_matches(data.lower(), known, n=1, cutoff=0.7)
+    if near:
+        raise ValueError(f"there is no file {data}{elsewhere}; did you mean {known[near[0]]}?")
     if place.suffix:
         raise ValueError(f"there is no file {data}{elsewhere}")
     hint = "" if sets else ", or lies in the folder of --data-dir"

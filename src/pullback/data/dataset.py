@@ -34,7 +34,10 @@ class ArrayDataset:
         return int(self.arrays[0].shape[0])
 
     def __getitem__(self, rows: Any) -> tuple[Any, ...]:
-        """Samples of each array: one for an integer, several for a slice or a sequence of integers."""
+        """Samples of each array: one for an integer, several for a slice, a sequence of integers or a mask of booleans.
+
+        Raises IndexError for a sample there is not and a mask of another length, TypeError for anything else.
+        """
         if isinstance(rows, slice):
             return tuple(array[rows, ...] for array in self.arrays)
         if hasattr(rows, "__index__") and getattr(rows, "ndim", 0) == 0:
@@ -42,7 +45,23 @@ class ArrayDataset:
             if not -len(self) <= number < len(self):
                 raise IndexError(f"there is no sample {number} among {len(self)}")
             return tuple(array[number, ...] for array in self.arrays)
-        return tuple(take_rows(array, host.asarray(rows)) for array in self.arrays)
+        places = self._places(rows)
+        return tuple(take_rows(array, places) for array in self.arrays)
+
+    def _places(self, rows: Any) -> Array:
+        """The numbers of several samples, from 0, as a host array."""
+        given = host.asarray(rows.numpy() if isinstance(rows, Tensor) else rows)
+        if given.ndim != 1 or (given.size and given.dtype.kind not in "biu"):
+            raise TypeError(f"samples are chosen by integers, a slice or a mask of booleans; got {rows!r}")
+        if given.dtype.kind == "b":
+            if len(given) != len(self):
+                raise IndexError(f"a mask has one boolean for each of {len(self)} samples; got {len(given)}")
+            return host.flatnonzero(given)
+        places = given.astype(host.int64)
+        beyond = places[(places < -len(self)) | (places >= len(self))]
+        if beyond.size:
+            raise IndexError(f"there is no sample {beyond[0]} among {len(self)}")
+        return host.where(places < 0, places + len(self), places)
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{tuple(a.shape)} {str(a.dtype).rpartition('.')[2]}" for a in self.arrays)

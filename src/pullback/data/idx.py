@@ -15,6 +15,8 @@ __all__ = ["load_idx", "read_idx"]
 
 _DTYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _FILES = {True: "train", False: "t10k"}
+_MOST_AXES = 64
+"""As many as an array may have."""
 
 
 def read_idx(path: str | os.PathLike[str]) -> Array:
@@ -34,9 +36,14 @@ def read_idx(path: str | os.PathLike[str]) -> Array:
     if dtype is None:
         raise ValueError(f"{path} is no IDX file: it does not begin with 0, 0 and a known type")
     start = 4 + 4 * data[3]
+    if len(data) < start or data[3] > _MOST_AXES:
+        found = len(data[4:start])
+        raise ValueError(
+            f"{path} is damaged: its header says {data[3]} axes, and {found} bytes follow for their lengths"
+        )
     shape = tuple(map(int, host.frombuffer(data[4:start], dtype=">u4")))
     count = prod(shape)
-    if len(shape) < data[3] or len(data) - start != count * host.dtype(dtype).itemsize:
+    if len(data) - start != count * host.dtype(dtype).itemsize:
         raise ValueError(f"{path} is damaged: its header says {shape}, and {len(data) - start} bytes follow")
     values = host.frombuffer(data, dtype=dtype, count=count, offset=start).reshape(shape)
     return values.astype(values.dtype.newbyteorder("="))
@@ -48,17 +55,24 @@ def load_idx(folder: str | os.PathLike[str], train: bool = True) -> ArrayDataset
     folder: holds `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, and `t10k-...` for the test; each may
         end in `.gz`. train: False gives the test images.
     images: (N, height, width, 1) float32, channels last, from 0 to 1. labels: (N,) int64.
-    Raises ValueError where a file is missing or damaged, and where images and labels are not as many.
+    Raises ValueError where the folder or a file is missing or damaged, where images and labels are not as many, and
+        for labels that are no integers.
     """
+    if not Path(folder).is_dir():
+        raise ValueError(f"there is no folder {folder}")
     images, labels = (_part(Path(folder), f"{_FILES[train]}-{kind}") for kind in ("images-idx3", "labels-idx1"))
     if images.ndim != 3 or labels.shape != images.shape[:1]:
-        raise ValueError(f"{folder} has images of shape {images.shape} and labels of shape {labels.shape}")
+        expected = "expected are (N, height, width) and (N,), as many of both"
+        given = f"{_FILES[train]}-images of shape {images.shape} and -labels of shape {labels.shape}"
+        raise ValueError(f"{folder} has {given}; {expected}")
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"{folder} has {_FILES[train]}-labels of {labels.dtype}; labels are integers")
     return ArrayDataset(_scaled(images)[..., None], labels.astype(host.int64))
 
 
 def _part(folder: Path, stem: str) -> Any:
     """The array of a file under one of the names that are in use for it."""
-    names = [f"{stem}-ubyte{end}" for end in ("", ".gz")] + [f"{stem.replace('-idx', '.idx')}-ubyte"]
+    names = [f"{name}-ubyte{end}" for name in (stem, stem.replace("-idx", ".idx")) for end in ("", ".gz")]
     for name in names:
         if (folder / name).is_file():
             return read_idx(folder / name)

@@ -53,6 +53,8 @@ class DataLoader:
     ) -> None:
         only = data[0] if len(data) == 1 else None
         self.dataset = only if isinstance(only, ArrayDataset) else ArrayDataset(*data)
+        if not len(self.dataset):
+            raise ValueError(f"{self.dataset!r} has no samples to make batches of")
         self.plan = BatchPlan(len(self.dataset), batch_size, drop_last=drop_last)
         self.shuffle = shuffle
         self.device = device

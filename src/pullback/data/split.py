@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import floor
+from numbers import Real
 from typing import Any
 
 from ..autodiff.tensor import Tensor
@@ -40,6 +41,8 @@ def split(*data: Any, fractions: Sequence[float] = (0.8, 0.2), seed: int = 0, st
 
 def _sizes(samples: int, fractions: Sequence[float]) -> list[int]:
     """How many samples each part gets: its share rounded down, and one more for the largest remainders."""
+    if not isinstance(fractions, Sequence) or not all(isinstance(f, Real) for f in fractions):
+        raise TypeError(f"fractions is a sequence of numbers, one for each part; got {fractions!r}")
     if not fractions or any(not f > 0 for f in fractions) or abs(sum(fractions) - 1) > 1e-6:
         raise ValueError(f"fractions are positive and sum to 1; got {tuple(fractions)}")
     shares = [f * samples for f in fractions]

@@ -1,11 +1,13 @@
 """Text for models of characters: characters as numbers, and windows of it."""
 
 from collections.abc import Iterable
+from operator import index
 
 from ..autodiff.tensor import Tensor
 from ..backends import Array, backend
 from ..backends.host import host
 from ..ops.random import Generator, default_generator, random_uniform
+from ..ops.sizes import whole
 
 __all__ = ["CharacterVocabulary", "random_windows"]
 
@@ -14,6 +16,7 @@ class CharacterVocabulary:
     """The characters of a text, numbered in their order.
 
     text: what the characters are taken from.
+    Raises TypeError for what is no text.
 
     >>> vocabulary = CharacterVocabulary("to be or not to be")
     >>> len(vocabulary), vocabulary.encode("to").tolist()
@@ -23,6 +26,8 @@ class CharacterVocabulary:
     """
 
     def __init__(self, text: str) -> None:
+        if not isinstance(text, str):
+            raise TypeError(f"a vocabulary is made from a text, a str; got {type(text).__name__}")
         self.characters = "".join(sorted(set(text)))
         self._numbers = {character: number for number, character in enumerate(self.characters)}
 
@@ -34,11 +39,23 @@ class CharacterVocabulary:
         try:
             return host.asarray([self._numbers[character] for character in text], dtype=host.int64)
         except KeyError as error:
-            raise ValueError(f"the vocabulary of {len(self)} characters has no {error}") from None
+            raise ValueError(
+                f"the vocabulary of {len(self)} characters has no {error}: make it from a text that has all of them"
+            ) from None
 
     def decode(self, numbers: Iterable[int]) -> str:
-        """The text of numbers; a Tensor or an array of one axis will do."""
-        return "".join(self.characters[int(number)] for number in numbers)
+        """The text of numbers; a Tensor or an array of one axis will do.
+
+        Raises TypeError for what are no whole numbers in a row, IndexError for one that no character has.
+        """
+        try:
+            found = [index(number) for number in (numbers.tolist() if hasattr(numbers, "tolist") else numbers)]
+        except TypeError:
+            raise TypeError(f"decode takes whole numbers in a row; got {numbers!r}") from None
+        beyond = next((number for number in found if not 0 <= number < len(self)), None)
+        if beyond is not None:
+            raise IndexError(f"the vocabulary's {len(self)} characters are numbered from 0 on; none has {beyond}")
+        return "".join(self.characters[number] for number in found)
 
     def __len__(self) -> int:
         return len(self.characters)
@@ -51,7 +68,8 @@ def random_windows(
 
     tokens: (N,) a host array of integers. Returns two Tensors (batch_size, length) on the current backend.
     generator: where the places are drawn from, by default the default one.
-    Raises ValueError for fewer than length + 1 tokens.
+    Raises ValueError for fewer than length + 1 tokens, for other than one row of them, and for a length or batch size
+    below 1; TypeError for what are no integers.
 
     >>> import numpy
     >>> import pullback as pb
@@ -59,6 +77,12 @@ def random_windows(
     >>> bool(pb.all(y == x + 1))
     True
     """
+    length, batch_size = whole(length, "length"), whole(batch_size, "batch_size")
+    tokens = host.asarray(tokens)
+    if tokens.ndim != 1:
+        raise ValueError(f"windows are of one row of tokens, (N,); got shape {tokens.shape}")
+    if tokens.dtype.kind not in "iu":
+        raise TypeError(f"tokens are integers; got {tokens.dtype}")
     places = len(tokens) - length
     if places < 1:
         raise ValueError(f"windows of {length} tokens and the one behind need {length + 1}; got {len(tokens)}")

@@ -11,6 +11,7 @@ from ..ops.manipulation import reshape
 from ..ops.random import Generator, default_generator, random_normal
 from ..ops.statistical import mean
 from ..ops.statistical import sum as sum_
+from .inputs import check_samples, check_sizes
 from .mlp import MLP
 
 __all__ = ["VAE", "Autoencoder"]
@@ -23,6 +24,7 @@ class Autoencoder(nn.Module):
     hidden: the sizes of the layers between, from the input on; the decoder has them in reverse.
 
     Takes (N, *shape). Returns the reconstruction in the same shape, as logits of values between 0 and 1.
+    Raises ValueError for samples and codes of other shapes.
 
     >>> import pullback as pb
     >>> model = Autoencoder((8, 8, 1), latent=2, hidden=(32,))
@@ -32,6 +34,7 @@ class Autoencoder(nn.Module):
 
     def __init__(self, shape: Sequence[int], latent: int = 32, hidden: Sequence[int] = (512, 128)) -> None:
         super().__init__()
+        check_sizes(type(self).__name__, latent=latent)
         self.shape = tuple(shape)
         self.latent = latent
         self.encoder = nn.Sequential(nn.Flatten(), *MLP((prod(self.shape), *hidden, self._coded)))
@@ -44,10 +47,15 @@ class Autoencoder(nn.Module):
 
     def encode(self, x: Array) -> Array:
         """x: (N, *shape). Returns (N, latent)."""
+        return self._encoded(x)
+
+    def _encoded(self, x: Array) -> Array:
+        check_samples(type(self).__name__, x, self.shape)
         return self.encoder(x)
 
     def decode(self, z: Array) -> Array:
         """z: (N, latent). Returns logits (N, *shape)."""
+        check_samples(f"{type(self).__name__}.decode", z, (self.latent,))
         return reshape(self.decoder(z), (-1, *self.shape))
 
     def forward(self, x: Array) -> Array:
@@ -68,7 +76,7 @@ class VAE(Autoencoder):
 
     def distribution(self, x: Array) -> tuple[Array, Array]:
         """x: (N, *shape). Returns the means and the logarithms of the variances of its codes, each (N, latent)."""
-        both = self.encoder(x)
+        both = self._encoded(x)
         return both[:, : self.latent], both[:, self.latent :]
 
     def encode(self, x: Array) -> Array:
@@ -86,6 +94,7 @@ class VAE(Autoencoder):
 
     def sample(self, count: int, generator: Generator | None = None) -> Tensor:
         """Logits (count, *shape) of samples that were never seen, from codes of the standard normal distribution."""
+        check_sizes("VAE.sample", least=0, count=count)
         weight = next(iter(self.decoder.parameters()))
         found: Tensor = self.decode(_noise_like(weight, (count, self.latent), generator))
         return found

@@ -19,7 +19,9 @@ from ..ops.creation import arange, ones_like, zeros, zeros_like
 from ..ops.data_types import astype
 from ..ops.elementwise import maximum, sqrt, tanh
 from ..ops.manipulation import expand_dims, permute_dims, reshape
+from ..ops.sizes import shape_of
 from ..ops.statistical import sum as sum_
+from .inputs import check_sizes, check_tokens
 
 __all__ = ["Bert", "SentenceEncoder"]
 
@@ -55,6 +57,10 @@ class Bert(nn.Module):
         initializer_range: float = 0.02,
     ) -> None:
         super().__init__()
+        check_sizes("Bert", vocab_size=vocab_size, hidden_size=hidden_size, num_attention_heads=num_attention_heads)
+        check_sizes("Bert", intermediate_size=intermediate_size, max_position_embeddings=max_position_embeddings)
+        check_sizes("Bert", type_vocab_size=type_vocab_size)
+        check_sizes("Bert", least=0, num_hidden_layers=num_hidden_layers)
         self.embeddings = _Embeddings(
             vocab_size, max_position_embeddings, type_vocab_size, hidden_size, layer_norm_eps, hidden_dropout_prob
         )
@@ -73,7 +79,15 @@ class Bert(nn.Module):
     def forward(
         self, tokens: Array, attention_mask: Array | None = None, token_types: Array | None = None
     ) -> tuple[Array, Array]:
-        """tokens: (N, L) integers. attention_mask: (N, L), 0 for padding. token_types: (N, L), by default 0."""
+        """tokens: (N, L) integers. attention_mask: (N, L), 0 for padding. token_types: (N, L), by default 0.
+
+        Raises ValueError for other shapes, and for a text that is empty or too long; TypeError for tokens that are no
+        integers, IndexError for tokens and types that there are not.
+        """
+        check_tokens("Bert", tokens, self.embeddings.position_embeddings.num_embeddings)
+        for name, given in (("attention_mask", attention_mask), ("token_types", token_types)):
+            if given is not None and shape_of(f"{name} of a Bert", given) != tuple(tokens.shape):
+                raise ValueError(f"{name} is shaped as the tokens, {tuple(tokens.shape)}; got {tuple(given.shape)}")
         mask = None if attention_mask is None else expand_dims(attention_mask != 0, axis=(1, 2))
         outputs = self.encoder(self.embeddings(tokens, token_types), mask)
         return outputs, self.pooler(outputs)
@@ -223,13 +237,17 @@ class SentenceEncoder:
     def tokens(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
         """The tokens of sentences, and a mask that is 0 for padding: each (N, L), of int64.
 
-        Raises TypeError for one string in place of several.
+        Raises TypeError for one string in place of several, and for what are no strings.
         """
         if isinstance(sentences, str):
             raise TypeError("a SentenceEncoder takes a list of sentences; got one string: put it in a list")
+        sentences = list(sentences)
+        stranger = next((type(s).__name__ for s in sentences if not isinstance(s, str)), None)
+        if stranger is not None:
+            raise TypeError(f"a SentenceEncoder takes a list of sentences, strings each; among them is a {stranger}")
         if not sentences:
             return zeros((0, 1), dtype="int64"), zeros((0, 1), dtype="int64")
-        encoded = self.tokenizer.encode_batch(list(sentences))
+        encoded = self.tokenizer.encode_batch(sentences)
         owner = backend()
         ids, masks = ([getattr(e, what) for e in encoded] for what in ("ids", "attention_mask"))
         return tuple(Tensor(owner.from_host(host.asarray(a, dtype=host.int64))) for a in (ids, masks))  # type: ignore[return-value]

@@ -1,22 +1,23 @@
 """The deep convolutional generative adversarial network."""
 
 from itertools import pairwise
-from math import log2
 
 from .. import nn
 from ..backends import Array
 from ..nn.init import normal_
 from ..ops.manipulation import reshape
+from .inputs import check_samples, check_sizes
 
 __all__ = ["Discriminator", "Generator"]
 
 
 def _stages(image_size: int) -> int:
     """How many times 4 is doubled to give the size."""
-    stages = log2(image_size / 4) if image_size >= 8 else 0.0
-    if stages < 1 or stages != int(stages):
+    check_sizes("DCGAN", image_size=image_size)
+    stages = (int(image_size) // 4).bit_length() - 1
+    if stages < 1 or image_size != 4 * 2**stages:
         raise ValueError(f"the images of a DCGAN have a side of 8, 16, 32, ...; got {image_size}")
-    return int(stages)
+    return stages
 
 
 def _started(model: nn.Module) -> None:
@@ -35,6 +36,7 @@ class Generator(nn.Module):
         but one; each stage before it has twice as many. image_size: the height and width, 8, 16, 32 or so.
 
     Takes (N, latent). Returns (N, image_size, image_size, channels), from -1 to 1.
+    Raises ValueError for noise of another shape, and for an image size that is none of these.
 
     >>> import pullback as pb
     >>> Generator(latent=16, channels=1, width=8, image_size=8)(pb.zeros((2, 16))).shape
@@ -55,6 +57,7 @@ class Generator(nn.Module):
 
     def forward(self, z: Array) -> Array:
         """z: (N, latent). Returns (N, image_size, image_size, channels)."""
+        check_samples("Generator", z, (self.latent,))
         return self.main(reshape(z, (-1, 1, 1, self.latent)))
 
 
@@ -65,10 +68,12 @@ class Discriminator(nn.Module):
     image_size: the height and width, 8, 16, 32 or so.
 
     Takes (N, image_size, image_size, channels). Returns (N,), logits: positive for real.
+    Raises ValueError for images of another size.
     """
 
     def __init__(self, channels: int = 3, width: int = 64, image_size: int = 64) -> None:
         super().__init__()
+        self.shape = (image_size, image_size, channels)
         stages = _stages(image_size)
         widths = [width * 2**i for i in range(stages)]
         layers: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
@@ -80,4 +85,5 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Array) -> Array:
         """x: (N, image_size, image_size, channels). Returns (N,)."""
+        check_samples("Discriminator", x, self.shape)
         return reshape(self.main(x), (-1,))

@@ -8,12 +8,14 @@ from .. import nn
 from ..autodiff.tape import no_grad
 from ..autodiff.tensor import Tensor
 from ..backends import Array
+from ..interop.torch import first_names, tensor_of
 from ..nn.init import constant_, normal_
 from ..ops.attention import scaled_dot_product_attention
 from ..ops.creation import arange
 from ..ops.heads import merge_heads, split_heads
 from ..ops.manipulation import concat, expand_dims, permute_dims
 from ..ops.random import Generator
+from .inputs import check_sizes, check_tokens
 from .sampling import sample_tokens
 
 __all__ = ["GPT", "from_gpt2_state_dict"]
@@ -47,6 +49,8 @@ class GPT(nn.Module):
         approximate: str = "none",
     ) -> None:
         super().__init__()
+        check_sizes("GPT", vocab_size=vocab_size, block_size=block_size, n_head=n_head, n_embd=n_embd)
+        check_sizes("GPT", least=0, n_layer=n_layer)
         self.block_size = block_size
         self.transformer = _Decoder(vocab_size, block_size, n_layer, n_head, n_embd, dropout, bias, approximate)
         self.lm_head = nn.Linear(n_embd, vocab_size, bias=False)
@@ -61,13 +65,16 @@ class GPT(nn.Module):
     def forward(self, tokens: Array, caches: Sequence[nn.KeyValueCache] | None = None) -> Array:
         """tokens: (N, L) integers, no more than block_size. caches: one for each block, of the tokens before these.
 
-        Raises ValueError for a text longer than block_size.
+        Raises ValueError for a text that is empty or longer than block_size, for other shapes, and for other than one
+        cache for each block; TypeError for tokens that are no integers, IndexError for one beyond the vocabulary.
         """
+        blocks = len(self.transformer.h)
+        if caches is not None and len(caches) != blocks:
+            raise ValueError(f"this GPT takes one cache for each of its {blocks} blocks; got {len(caches)}")
         before = caches[0].length if caches else 0
-        length = before + tokens.shape[1]
-        if length > self.block_size:
-            raise ValueError(f"this GPT takes texts of up to {self.block_size} tokens; got {length}")
-        return self.lm_head(self.transformer(tokens, arange(before, length, device=tokens.device), caches))
+        check_tokens("GPT", tokens, self.block_size, before)
+        places = arange(before, before + tokens.shape[1], device=tokens.device)
+        return self.lm_head(self.transformer(tokens, places, caches))
 
     def generate(
         self,
@@ -77,17 +84,21 @@ class GPT(nn.Module):
         top_k: int | None = None,
         generator: Generator | None = None,
     ) -> Tensor:
-        """Texts that go on for `count` tokens more: (N, L + count), drawn one token after the other.
+        """Texts that go on for `count` tokens more: (N, L + count) of int64, drawn one token after the other.
 
-        tokens: (N, L) integers, how the texts begin. temperature, top_k: see `sample_tokens`.
+        tokens: (N, L) integers, how the texts begin, with one token or more. temperature, top_k: see `sample_tokens`.
         Keys and values of what was read are kept, so that each new token is one step; only a text that outgrows
         block_size is read anew, from its last block_size tokens.
+        Raises ValueError and TypeError for other tokens, for a count below 0, and as `sample_tokens` does.
         """
+        check_sizes("GPT.generate", least=0, count=count)
+        check_tokens("GPT", tokens)
         training = self.training
         self.eval()
         try:
             with no_grad():
-                text = tokens if isinstance(tokens, Tensor) else Tensor(tokens)
+                # A narrower dtype, such as uint8, might not hold the tokens that come.
+                text: Tensor = (tokens if isinstance(tokens, Tensor) else Tensor(tokens)).astype("int64")
                 caches: list[nn.KeyValueCache] = []
                 unread = text
                 for _ in range(count):
@@ -96,7 +107,7 @@ class GPT(nn.Module):
                         unread = text[:, -self.block_size :]
                     logits = self(unread, caches)[:, -1]
                     unread = expand_dims(sample_tokens(logits, temperature, top_k, generator), axis=1)
-                    text = concat([text, unread.astype(text.dtype)], axis=1)
+                    text = concat([text, unread], axis=1)
                 return text
         finally:
             self.train(training)
@@ -187,14 +198,20 @@ def from_gpt2_state_dict(state: Mapping[str, Any]) -> dict[str, Tensor]:
         model is `GPT(approximate="tanh")`, of the sizes that the weights have.
 
     Their maps are stored as (in, out); the masks among them are left out.
+    Raises ValueError where the table of tokens is missing, or a map is no matrix; TypeError for what is no array.
     """
     found: dict[str, Tensor] = {}
     for name, value in state.items():
         name = name.removeprefix("transformer.")
         if name.endswith((".attn.bias", ".attn.masked_bias")) or name == "lm_head.weight":
             continue
-        tensor = value if isinstance(value, Tensor) else Tensor(value)
-        transposed = name.split(".")[-2] in ("c_attn", "c_proj", "c_fc") and name.endswith("weight")
-        found[f"transformer.{name}"] = permute_dims(tensor, (1, 0)) if transposed else tensor
+        tensor = tensor_of(value)
+        if name.endswith(("c_attn.weight", "c_proj.weight", "c_fc.weight")):
+            if tensor.ndim != 2:
+                raise ValueError(f"{name} is the matrix of a map, (in, out); got shape {tensor.shape}")
+            tensor = permute_dims(tensor, (1, 0))
+        found[f"transformer.{name}"] = tensor
+    if "transformer.wte.weight" not in found:
+        raise ValueError(f"a state of GPT-2 has the table of tokens, wte.weight; got {first_names(state)}")
     found["lm_head.weight"] = found["transformer.wte.weight"]
     return found

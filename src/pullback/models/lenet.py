@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from .. import nn
+from .inputs import check_sizes, made
 
 __all__ = ["LeNet"]
 
@@ -28,6 +29,7 @@ class LeNet(nn.Sequential):
         image_size: int = 28,
         activation: Callable[[], nn.Module] = nn.ReLU,
     ) -> None:
+        check_sizes("LeNet", image_size=image_size)
         # The paper's images have a margin of two pixels, which padding puts there; small ones are padded twice.
         padding = 2 if image_size < 20 else 0
         side = ((image_size // 2) - 4 + 2 * padding) // 2
@@ -36,16 +38,16 @@ class LeNet(nn.Sequential):
         super().__init__(
             {
                 "conv1": nn.Conv2d(in_channels, 6, 5, padding=2),
-                "act1": activation(),
+                "act1": made(activation),
                 "pool1": nn.MaxPool2d(2),
                 "conv2": nn.Conv2d(6, 16, 5, padding=padding),
-                "act2": activation(),
+                "act2": made(activation),
                 "pool2": nn.MaxPool2d(2),
                 "flatten": nn.Flatten(),
                 "fc1": nn.Linear(16 * side * side, 120),
-                "act3": activation(),
+                "act3": made(activation),
                 "fc2": nn.Linear(120, 84),
-                "act4": activation(),
+                "act4": made(activation),
                 "fc3": nn.Linear(84, classes),
             }
         )

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from numbers import Integral
 
 from .. import nn
+from .inputs import made
 
 __all__ = ["MLP"]
 
@@ -25,11 +27,14 @@ class MLP(nn.Sequential):
     def __init__(
         self, sizes: Sequence[int], activation: Callable[[], nn.Module] = nn.ReLU, dropout: float = 0.0
     ) -> None:
+        if isinstance(sizes, Integral):
+            raise TypeError(f"a perceptron's sizes are one sequence, as in MLP((784, 128, 10)); got {sizes!r}")
+        sizes = tuple(sizes)
         if len(sizes) < 2:
-            raise ValueError(f"a perceptron has sizes for its input and its output at least; got {tuple(sizes)}")
+            raise ValueError(f"a perceptron has sizes for its input and its output at least; got {sizes}")
         layers: list[nn.Module] = []
         for before, after in pairwise(sizes):
             if layers:
-                layers += [activation(), nn.Dropout(dropout)] if dropout else [activation()]
+                layers += [made(activation), nn.Dropout(dropout)] if dropout else [made(activation)]
             layers.append(nn.Linear(before, after))
         super().__init__(*layers)

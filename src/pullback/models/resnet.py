@@ -5,6 +5,8 @@ from typing import Any
 from .. import nn
 from ..backends import Array
 from ..nn.init import kaiming_normal_
+from ..ops.sizes import whole
+from .inputs import check_sizes
 
 __all__ = ["BasicBlock", "Bottleneck", "ResNet", "cifar_resnet", "resnet18", "resnet34", "resnet50"]
 
@@ -87,6 +89,7 @@ class ResNet(nn.Module):
         self.stages = len(layers)
         before = width
         for number, count in enumerate(layers):
+            check_sizes("ResNet", layers=count)
             after = width * 2**number
             setattr(self, f"layer{number + 1}", _stage(block, before, after, count, stride=1 if number == 0 else 2))
             before = after * block.expansion
@@ -136,9 +139,10 @@ def resnet50(**options: Any) -> ResNet:
 def cifar_resnet(depth: int = 20, **options: Any) -> ResNet:
     """A residual network for images of 32 x 32 pixels or so: section 4.2 of the paper.
 
-    depth: 6 n + 2 layers for n blocks in each of the three stages, of 16, 32 and 64 channels: 8, 20, 32, 44, 56, 110.
+    depth: 6 n + 2 layers for n blocks in each of the three stages, of 16, 32 and 64 channels: 8, 14, 20 and so on; the
+        paper's are 20, 32, 44, 56 and 110.
     options: those of `ResNet`; 10 classes, unless they say otherwise.
-    Raises ValueError for a depth that is no such number.
+    Raises ValueError for a depth that is no such number, TypeError for one that is not whole.
 
     Where a block changes the channels its input passes a convolution of 1 x 1, the paper's option B.
 
@@ -146,7 +150,7 @@ def cifar_resnet(depth: int = 20, **options: Any) -> ResNet:
     >>> cifar_resnet(8)(pb.zeros((2, 32, 32, 3))).shape
     (2, 10)
     """
-    blocks, rest = divmod(depth - 2, 6)
+    blocks, rest = divmod(whole(depth, "cifar_resnet: depth", least=None) - 2, 6)
     if rest or blocks < 1:
         raise ValueError(f"a ResNet for small images has 6 n + 2 layers: 8, 14, 20, ...; got {depth}")
     return ResNet(BasicBlock, (blocks,) * 3, **{"classes": 10, "width": 16, "stem": "cifar", **options})

@@ -6,6 +6,7 @@ from ..backends import Array
 from ..nn.init import constant_, normal_
 from ..ops.creation import empty, zeros
 from ..ops.manipulation import broadcast_to, concat, reshape
+from .inputs import check_samples, check_sizes
 
 __all__ = ["ViT"]
 
@@ -18,6 +19,7 @@ class ViT(nn.Module):
     in_channels: of the images. dropout: the share that is dropped behind each map.
 
     Takes (N, image_size, image_size, in_channels). Returns (N, classes), logits.
+    Raises ValueError for images of another size.
 
     >>> import pullback as pb
     >>> model = ViT(image_size=8, patch_size=4, layers=1, heads=2, hidden_dim=8, mlp_dim=16, in_channels=1, classes=10)
@@ -38,8 +40,11 @@ class ViT(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        check_sizes("ViT", image_size=image_size, patch_size=patch_size, heads=heads, mlp_dim=mlp_dim, classes=classes)
+        check_sizes("ViT", least=0, layers=layers)
         if image_size % patch_size:
             raise ValueError(f"patches of {patch_size} pixels do not fill images of {image_size}")
+        self.shape = (image_size, image_size, in_channels)
         patches = (image_size // patch_size) ** 2
         self.conv_proj = nn.Conv2d(in_channels, hidden_dim, patch_size, stride=patch_size)
         self.class_token = nn.Parameter(zeros((1, 1, hidden_dim)))
@@ -62,6 +67,7 @@ class ViT(nn.Module):
 
     def forward(self, x: Array) -> Array:
         """x: (N, image_size, image_size, in_channels). Returns (N, classes)."""
+        check_samples("ViT", x, self.shape)
         rows = self.conv_proj(x)
         samples, width = rows.shape[0], rows.shape[-1]
         token: Tensor = broadcast_to(self.class_token, (samples, 1, width))

@@ -1,5 +1,6 @@
 """MultiheadAttention, and the cache of keys and values with which it continues a sequence."""
 
+from math import prod
 from typing import Any
 
 from ..backends import Array
@@ -9,6 +10,7 @@ from ..ops.heads import attention_mask, merge_heads, split_heads
 from ..ops.linear_algebra import linear, matmul
 from ..ops.manipulation import broadcast_to, concat, repeat
 from ..ops.random import dropout
+from ..ops.sizes import shape_of
 from ..ops.statistical import mean
 from .init import constant_, normal_, xavier_uniform_
 from .linear import Linear
@@ -41,8 +43,14 @@ class KeyValueCache:
         return 0 if self.key is None else int(self.key.shape[-2])
 
     def update(self, key: Array, value: Array) -> tuple[Array, Array]:
-        """Put new keys (..., L, E) and values behind those that are there; returns all of them."""
+        """Put new keys (..., L, E) and values behind those that are there; returns all of them.
+
+        Raises ValueError for keys of another batch, of other heads or of another width.
+        """
         if self.key is not None:
+            held, new = tuple(self.key.shape), tuple(key.shape)
+            if held[:-2] != new[:-2] or held[-1] != new[-1]:
+                raise ValueError(f"a cache of keys {held} takes more of the same sequences; got {new}. clear() it")
             key, value = concat([self.key, key], axis=-2), concat([self.value, value], axis=-2)
         self.key, self.value = key, value
         return key, value
@@ -166,9 +174,9 @@ class MultiheadAttention(Module):
         Returns the output, in the query's layout, and the weights: (N, L, S), or (N, num_heads, L, S) if not averaged,
         or None. A query that may attend to nothing gets weights of 0.
         """
-        self._check(query, key, value, key_padding_mask, attn_mask)
-        batched = len(query.shape) == 3
         start = 0 if cache is None else cache.length
+        self._check(query, key, value, key_padding_mask, attn_mask, start)
+        batched = len(query.shape) == 3
         queries, keys, values = self._projected(query, key, value)
         if self.rotary is not None:
             queries, keys = self.rotary(queries, start=start), self.rotary(keys, start=start)
@@ -236,25 +244,34 @@ class MultiheadAttention(Module):
             extra += 1
         return keys, values, extra
 
-    def _check(self, query: Array, key: Array, value: Array, padding: Array | None, mask: Array | None) -> None:
-        shapes = [tuple(x.shape) for x in (query, key, value)]
+    def _check(
+        self, query: Array, key: Array, value: Array, padding: Array | None, mask: Array | None, cached: int
+    ) -> None:
+        shapes = [shape_of("MultiheadAttention", x) for x in (query, key, value)]
         widths = (self.embed_dim, self.kdim, self.vdim)
+        n, along = (0, -2) if self.batch_first else (1, 0)  # the axis of the batch, and that of positions
         if (
             any(len(shape) not in (2, 3) or len(shape) != len(shapes[0]) for shape in shapes)
             or tuple(shape[-1] for shape in shapes) != widths
             or shapes[1][:-1] != shapes[2][:-1]
+            or (len(shapes[0]) == 3 and shapes[0][n] != shapes[1][n])
         ):
             layout = "(N, L, features)" if self.batch_first else "(L, N, features)"
             raise ValueError(
                 f"MultiheadAttention({self.extra_repr()}) takes query, key and value as {layout} or (L, features), "
-                f"of {widths[0]}, {widths[1]} and {widths[2]} features; got {shapes[0]}, {shapes[1]} and {shapes[2]}"
+                f"with one N, of {widths[0]}, {widths[1]} and {widths[2]} features; "
+                f"got {shapes[0]}, {shapes[1]} and {shapes[2]}"
             )
-        if padding is not None and len(padding.shape) != len(shapes[0]) - 1:
-            raise ValueError(f"key_padding_mask is (N, S), or (S,) without a batch; got {tuple(padding.shape)}")
-        if mask is not None and (
-            len(mask.shape) not in (2, 3) or (len(mask.shape) == 3 and mask.shape[0] % self.num_heads)
-        ):
-            raise ValueError(f"attn_mask is (L, S) or (N * {self.num_heads} heads, L, S); got {tuple(mask.shape)}")
+        batch = (shapes[0][n],) if len(shapes[0]) == 3 else ()
+        length, keys = shapes[0][along], cached + shapes[1][along]
+        if padding is not None and tuple(padding.shape) != (*batch, keys):
+            raise ValueError(f"key_padding_mask is of shape {(*batch, keys)} here; got {tuple(padding.shape)}")
+        if mask is None:
+            return
+        given, all_heads = tuple(mask.shape), self.num_heads * prod(batch)
+        fits = len(given) in (2, 3) and given[-2] in (1, length) and given[-1] == keys
+        if not fits or (len(given) == 3 and given[0] not in (self.num_heads, all_heads)):
+            raise ValueError(f"attn_mask is of shape {(length, keys)} or {(all_heads, length, keys)} here; got {given}")
 
     def extra_repr(self) -> str:
         """The sizes."""

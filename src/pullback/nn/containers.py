@@ -1,12 +1,14 @@
 """Containers: modules in a row, in a list or by name, and parameters likewise."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from itertools import count
-from typing import Any, Self, overload
+from typing import Any, ClassVar, Generic, Self, TypeVar, overload
 
 from .module import Module, Parameter
 
 __all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
+
+V = TypeVar("V")
 
 
 class _Row(Module):
@@ -35,6 +37,12 @@ class _Row(Module):
         module = list(self)[self._place(index)]
         del self[index]
         return module
+
+    def __add__(self, others: Iterable[Module]) -> Self:
+        return self._of({str(i): module for i, module in enumerate([*self, *others])})
+
+    def __iadd__(self, others: Iterable[Module]) -> Self:
+        return self.extend(others)
 
     def _renew(self, named: Mapping[str, Module]) -> None:
         """Hold these modules under these names and no others."""
@@ -123,22 +131,78 @@ class ModuleList(_Row):
     (3, 60)
     """
 
-    def __init__(self, modules: Iterable[Module] = ()) -> None:
+    def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
-        self.extend(modules)
-
-    def __add__(self, others: Iterable[Module]) -> "ModuleList":
-        return ModuleList([*self, *others])
-
-    def __iadd__(self, others: Iterable[Module]) -> Self:
-        return self.extend(others)
+        self.extend(() if modules is None else modules)
 
     @classmethod
     def _of(cls, named: Mapping[str, Module]) -> "ModuleList":
         return ModuleList(named.values())
 
 
-class ModuleDict(Module):
+class _ByName(Module, Generic[V]):
+    """Modules or parameters by name, as in a dict."""
+
+    kind: ClassVar[str]
+
+    def __init__(self, values: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None) -> None:
+        super().__init__()
+        self.update(() if values is None else values)
+
+    def update(self, values: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
+        """Hold some more; one of a name that is there replaces it."""
+        for name, value in dict(values).items():
+            self[name] = value
+
+    def keys(self) -> KeysView[str]:
+        """The names."""
+        return self._held().keys()
+
+    def values(self) -> ValuesView[V]:
+        """What has the names."""
+        return self._held().values()
+
+    def items(self) -> ItemsView[str, V]:
+        """Names, and what has them."""
+        return self._held().items()
+
+    def pop(self, name: str) -> V:
+        """Take one out."""
+        value = self[name]
+        del self[name]
+        return value
+
+    def clear(self) -> None:
+        """Take all out."""
+        for name in list(self):
+            del self[name]
+
+    def _held(self) -> dict[str, V]:
+        return self.__dict__[f"_{self.kind}s"]  # type: ignore[no-any-return]
+
+    def __getitem__(self, name: str) -> V:
+        if name not in self:
+            raise KeyError(f"there is no {self.kind} {name!r}; there are {', '.join(self) or 'none'}")
+        return self._held()[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        raise NotImplementedError
+
+    def __delitem__(self, name: str) -> None:
+        self[name]  # or an error that says what there is
+        delattr(self, name)
+
+    def __len__(self) -> int:
+        return len(self._held())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._held())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._held()
+
+
+class ModuleDict(_ByName[Module]):
     """Modules by name, all of whose parameters are found.
 
     >>> from pullback import nn
@@ -147,58 +211,10 @@ class ModuleDict(Module):
     Linear(in_features=8, out_features=5, bias=True)  # 45 parameters
     """
 
-    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()) -> None:
-        super().__init__()
-        self.update(modules)
-
-    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
-        """Hold some more modules; one of a name that is there replaces it."""
-        for name, module in dict(modules).items():
-            self[name] = module
-
-    def keys(self) -> Iterable[str]:
-        """The names."""
-        return self._modules.keys()
-
-    def values(self) -> Iterable[Module]:
-        """The modules."""
-        return self._modules.values()
-
-    def items(self) -> Iterable[tuple[str, Module]]:
-        """Names and modules."""
-        return self._modules.items()
-
-    def pop(self, name: str) -> Module:
-        """Take a module out."""
-        module = self[name]
-        del self[name]
-        return module
-
-    def clear(self) -> None:
-        """Take all out."""
-        for name in list(self._modules):
-            del self[name]
-
-    def __getitem__(self, name: str) -> Module:
-        if name not in self._modules:
-            raise KeyError(f"there is no module {name!r}; there are {', '.join(self._modules) or 'none'}")
-        return self._modules[name]
+    kind = "module"
 
     def __setitem__(self, name: str, module: Module) -> None:
         self.add_module(name, module)
-
-    def __delitem__(self, name: str) -> None:
-        del self._modules[name]
-        self.__dict__.pop(name, None)
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._modules)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._modules
 
 
 class ParameterList(Module):
@@ -210,9 +226,9 @@ class ParameterList(Module):
     [(1,), (2,)]
     """
 
-    def __init__(self, values: Iterable[Any] = ()) -> None:
+    def __init__(self, values: Iterable[Any] | None = None) -> None:
         super().__init__()
-        self.extend(values)
+        self.extend(() if values is None else values)
 
     def append(self, value: Any) -> Self:
         """Put a parameter at the end; returns self."""
@@ -225,64 +241,82 @@ class ParameterList(Module):
             self.append(value)
         return self
 
+    def __iadd__(self, values: Iterable[Any]) -> Self:
+        return self.extend(values)
+
     def __len__(self) -> int:
         return len(self._parameters)
 
     def __iter__(self) -> Iterator[Parameter]:
         return (p for p in self._parameters.values() if p is not None)
 
-    def __getitem__(self, index: int) -> Parameter:
-        return list(self)[index]
+    @overload
+    def __getitem__(self, index: int) -> Parameter: ...
+    @overload
+    def __getitem__(self, index: slice) -> "ParameterList": ...
+    def __getitem__(self, index: int | slice) -> Module | Parameter:
+        if isinstance(index, slice):
+            return ParameterList(list(self)[index])
+        return list(self)[self._place(index)]
 
     def __setitem__(self, index: int, value: Any) -> None:
-        self.register_parameter(list(self._parameters)[index], _parameter(value))
+        self.register_parameter(str(self._place(index)), _parameter(value))
+
+    def _place(self, index: int) -> int:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"there is no parameter {index} in a ParameterList of {len(self)}")
+        return index % len(self)
 
 
-class ParameterDict(Module):
-    """Parameters by name; a plain Tensor that is put in becomes one."""
+class ParameterDict(_ByName[Any]):
+    """Parameters by name; a plain Tensor that is put in becomes one, and None says that there is none.
 
-    def __init__(self, values: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> None:
-        super().__init__()
-        self.update(values)
+    >>> import pullback as pb
+    >>> from pullback import nn
+    >>> scales = nn.ParameterDict({"a": pb.ones(2)})
+    >>> scales.setdefault("b", pb.zeros(3)).shape, list(scales | {"c": pb.ones(1)})
+    ((3,), ['a', 'b', 'c'])
+    """
 
-    def update(self, values: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
-        """Hold some more parameters; one of a name that is there replaces it."""
-        for name, value in dict(values).items():
-            self[name] = value
-
-    def keys(self) -> Iterable[str]:
-        """The names."""
-        return self._parameters.keys()
-
-    def values(self) -> Iterable[Parameter | None]:
-        """The parameters."""
-        return self._parameters.values()
-
-    def items(self) -> Iterable[tuple[str, Parameter | None]]:
-        """Names and parameters."""
-        return self._parameters.items()
-
-    def __getitem__(self, name: str) -> Parameter:
-        found = self._parameters.get(name)
-        if found is None:
-            raise KeyError(f"there is no parameter {name!r}; there are {', '.join(self._parameters) or 'none'}")
-        return found
+    kind = "parameter"
 
     def __setitem__(self, name: str, value: Any) -> None:
-        self.register_parameter(name, _parameter(value))
+        self.register_parameter(name, None if value is None else _parameter(value))
 
-    def __delitem__(self, name: str) -> None:
-        del self._parameters[name]
-        self.__dict__.pop(name, None)
+    def get(self, name: str, default: Any = None) -> Any:
+        """The parameter of a name, or what stands in for one that is not there."""
+        return self._held().get(name, default)
 
-    def __len__(self) -> int:
-        return len(self._parameters)
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        """The parameter of a name; where there is none, `default` is held under it first."""
+        if name not in self:
+            self[name] = default
+        return self[name]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._parameters)
+    def popitem(self) -> tuple[str, Any]:
+        """Take the last one out, with its name."""
+        if not self:
+            raise KeyError("there is no parameter to take out")
+        name = list(self)[-1]
+        return name, self.pop(name)
 
-    def __contains__(self, name: object) -> bool:
-        return name in self._parameters
+    def copy(self) -> "ParameterDict":
+        """A dict of the same parameters."""
+        return ParameterDict(self.items())
+
+    def fromkeys(self, names: Iterable[str], default: Any = None) -> "ParameterDict":
+        """A dict that has one parameter under all of these names."""
+        value = None if default is None else _parameter(default)
+        return ParameterDict((name, value) for name in names)
+
+    def __or__(self, others: Mapping[str, Any]) -> "ParameterDict":
+        both = self.copy()
+        both.update(others)
+        return both
+
+    def __ior__(self, others: Mapping[str, Any]) -> Self:
+        self.update(others)
+        return self
 
 
 def _parameter(value: Any) -> Parameter:

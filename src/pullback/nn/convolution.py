@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from math import prod, sqrt
-from numbers import Integral
 from typing import Any, ClassVar
 
 from ..backends import Array
 from ..ops.convolution import conv, conv_transpose, output_padding_for, pairs_of
 from ..ops.creation import empty
 from ..ops.padding import Mode, pad
-from ..ops.windows import PerAxis, each_axis
+from ..ops.sizes import PerAxis, each_axis, spatial_shape, whole
 from .init import kaiming_uniform_, uniform_
 from .module import Module, Parameter
 
@@ -42,9 +41,8 @@ class Convolution(Module):
         groups: int, padding_mode: str, modes: Sequence[str],
     ) -> None:  # fmt: skip
         name = type(self).__name__
-        for what, count in {"in_channels": in_channels, "out_channels": out_channels, "groups": groups}.items():
-            if not isinstance(count, Integral) or count < 1:
-                raise ValueError(f"{name}: {what} is a whole number of 1 or more; got {count!r}")
+        given = {"in_channels": in_channels, "out_channels": out_channels, "groups": groups}
+        in_channels, out_channels, groups = (whole(count, f"{name}: {what}") for what, count in given.items())
         if in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"{name}: in_channels={in_channels} and out_channels={out_channels} are multiples of groups; "
@@ -52,7 +50,7 @@ class Convolution(Module):
             )
         if padding_mode not in modes:
             raise ValueError(f"{name}: padding_mode is {' or '.join(map(repr, modes))}; got {padding_mode!r}")
-        self.in_channels, self.out_channels, self.groups = int(in_channels), int(out_channels), int(groups)
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size = each_axis(kernel_size, self.axes, "kernel_size")
         self.stride = each_axis(stride, self.axes, "stride")
         self.dilation = each_axis(dilation, self.axes, "dilation")
@@ -74,19 +72,7 @@ class Convolution(Module):
             uniform_(self.bias, -bound, bound)
 
     def _check(self, x: Array) -> None:
-        """Raises TypeError for what is no array, ValueError for one that does not fit."""
-        shape = getattr(x, "shape", None)
-        if shape is None:
-            raise TypeError(
-                f"{type(self).__name__}({self.extra_repr()}) takes an array; got {type(x).__name__}. "
-                "Make one with pb.tensor(...)"
-            )
-        if len(shape) not in (self.axes + 1, self.axes + 2) or shape[-1] != self.in_channels:
-            lengths = ("L", "H, W", "D, H, W")[self.axes - 1]
-            raise ValueError(
-                f"{type(self).__name__}({self.extra_repr()}) takes (N, {lengths}, {self.in_channels}), channels last, "
-                f"or one sample without N; got shape {tuple(shape)}. pb.moveaxis(x, 1, -1) moves channels"
-            )
+        spatial_shape(type(self).__name__, x, self.axes, self.in_channels)
 
     def extra_repr(self) -> str:
         """The sizes, and what differs from the defaults."""

@@ -7,6 +7,7 @@ from ..autodiff.tensor import Tensor, array_of
 from ..backends import Array
 from ..ops.creation import empty
 from ..ops.embedding import Mode, embedding, embedding_bag, renormalized_rows
+from ..ops.sizes import whole
 from .init import normal_
 from .module import Module, Parameter
 
@@ -36,8 +37,9 @@ class _Table(Module):
         kind = type(self).__name__
         if sparse:
             raise ValueError(f"{kind}: there are no sparse gradients here; leave sparse=False")
-        if not all(isinstance(size, int) and size >= 0 for size in (num_embeddings, embedding_dim)):
-            raise ValueError(f"{kind}'s sizes are whole numbers from 0 on; got {num_embeddings!r}, {embedding_dim!r}")
+        num_embeddings = whole(num_embeddings, "num_embeddings", least=0)
+        embedding_dim = whole(embedding_dim, "embedding_dim", least=0)
+        padding_idx = None if padding_idx is None else whole(padding_idx, "padding_idx", least=None)
         if padding_idx is not None and not -num_embeddings <= padding_idx < num_embeddings:
             raise ValueError(f"padding_idx is one of {num_embeddings} rows; got {padding_idx!r}")
         if weight is not None and tuple(weight.shape) != (num_embeddings, embedding_dim):
@@ -87,7 +89,7 @@ class Embedding(_Table):
     sparse: must be False: there are no sparse gradients here.
 
     weight, (num_embeddings, embedding_dim), starts normal, as PyTorch's does.
-    Raises ValueError for sizes below 0, a padding row there is not, and sparse=True.
+    Raises ValueError for sizes below 0, a padding row there is not, and sparse=True, TypeError for sizes not whole.
 
     >>> import pullback as pb
     >>> Embedding(10, 3, padding_idx=0)(pb.asarray([[0, 2], [5, 9]])).shape

@@ -5,6 +5,7 @@ from math import prod
 
 from ..backends import Array
 from ..ops.manipulation import reshape
+from ..ops.sizes import whole
 from .module import Module
 
 __all__ = ["Flatten", "Unflatten"]
@@ -20,7 +21,8 @@ class Flatten(Module):
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
-        self.start_dim, self.end_dim = start_dim, end_dim
+        self.start_dim = whole(start_dim, "Flatten: start_dim", least=None)
+        self.end_dim = whole(end_dim, "Flatten: end_dim", least=None)
 
     def forward(self, x: Array) -> Array:
         """x: any shape that has the axes. Returns the same elements; x itself where there is nothing to join.
@@ -53,7 +55,10 @@ class Unflatten(Module):
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
         super().__init__()
-        self.dim, self.unflattened_size = dim, tuple(unflattened_size)
+        self.dim = whole(dim, "Unflatten: dim", least=None)
+        if not isinstance(unflattened_size, Sequence) or isinstance(unflattened_size, str):
+            raise TypeError(f"Unflatten: unflattened_size is a tuple of lengths; got {unflattened_size!r}")
+        self.unflattened_size = tuple(whole(n, "Unflatten: a length", least=-1) for n in unflattened_size)
         if sum(length == -1 for length in self.unflattened_size) > 1:
             raise ValueError(f"Unflatten finds one length, given as -1; got {self.unflattened_size}")
 

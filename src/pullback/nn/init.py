@@ -6,18 +6,19 @@ and the axes between them are the receptive field.
 """
 
 from collections.abc import Callable
-from math import prod, sqrt
+from math import ceil, erf, prod, sqrt
 from typing import Any, Literal, TypeAlias
 
 from ..autodiff.tensor import Tensor
 from ..backends import Array, backend_of
 from ..backends.host import host
 from ..ops.creation import full_like
-from ..ops.random import Generator, default_generator, random_normal, random_uniform
+from ..ops.random import Generator, default_generator, random_bits, random_normal, random_uniform
+from ..ops.special import erfinv
 
 __all__ = [
-    "calculate_gain", "constant_", "kaiming_normal_", "kaiming_uniform_", "normal_", "ones_", "orthogonal_",
-    "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
+    "calculate_gain", "constant_", "dirac_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_", "ones_",
+    "orthogonal_", "sparse_", "trunc_normal_", "uniform_", "xavier_normal_", "xavier_uniform_", "zeros_",
 ]  # fmt: skip
 
 Mode: TypeAlias = Literal["fan_in", "fan_out"]
@@ -65,6 +66,33 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Gene
     return _write(tensor, _draw(random_normal, tensor, tensor.size + 1, generator) * std + mean)
 
 
+def trunc_normal_(
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0,
+    generator: Generator | None = None,
+) -> Tensor:  # fmt: skip
+    """Normal values of which none lies outside [a, b].
+
+    a, b: the bounds themselves, not how many standard deviations away they are.
+    Raises ValueError unless std is positive, a below b, and one of them within 7 standard deviations of the mean.
+
+    Uniform values through the inverse of the distribution, in double precision on the host.
+
+    >>> import pullback as pb
+    >>> weight = trunc_normal_(pb.empty((3, 4)), std=0.02, a=-0.03, b=0.03, generator=pb.random.Generator(0))
+    >>> bool(pb.max(pb.abs(weight)) <= 0.03)
+    True
+    """
+    if not (std > 0 and a < b and a - 7 * std <= mean <= b + 7 * std):
+        raise ValueError(
+            f"trunc_normal_ needs a positive std, a below b, and a mean of at most 7 * std outside of them; "
+            f"got mean={mean}, std={std}, a={a}, b={b}"
+        )
+    low, high = (erf((bound - mean) / (std * sqrt(2))) for bound in (a, b))
+    drawn = _draw(random_uniform, Tensor(host.zeros(tensor.shape)), tensor.size, generator).array
+    values = mean + std * sqrt(2) * erfinv(low + (high - low) * drawn)
+    return _write_from_host(tensor, host.clip(values, a, b))
+
+
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """One number everywhere."""
     return _write(tensor, full_like(tensor.detach(), fill_value=val))
@@ -78,6 +106,56 @@ def zeros_(tensor: Tensor) -> Tensor:
 def ones_(tensor: Tensor) -> Tensor:
     """Ones."""
     return constant_(tensor, 1.0)
+
+
+def eye_(tensor: Tensor) -> Tensor:
+    """Ones on the diagonal, zeros elsewhere: a `Linear` that keeps as many inputs as it can.
+
+    tensor: two axes. Raises ValueError for another number.
+    """
+    _check_axes("eye_", tensor, (2,))
+    outputs, inputs = tensor.shape
+    return _write_from_host(tensor, host.eye(outputs, inputs))
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """Ones in the middle of the kernel, from each input channel to one output: a convolution that keeps its input.
+
+    tensor: (out, *kernel, in / groups), with one to three axes of the kernel. It keeps as many channels as it can, in
+        each of the groups.
+    Raises ValueError for another number of axes, and for outputs that the groups do not divide.
+
+    >>> import pullback as pb
+    >>> dirac_(pb.empty((2, 3, 2))).tolist()
+    [[[0.0, 0.0], [1.0, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 1.0], [0.0, 0.0]]]
+    """
+    _check_axes("dirac_", tensor, (3, 4, 5))
+    outputs, *kernel, inputs = tensor.shape
+    if groups < 1 or outputs % groups:
+        raise ValueError(f"groups divide the {outputs} outputs, the first axis; got groups={groups}")
+    values, middle = host.zeros(tensor.shape), tuple(length // 2 for length in kernel)
+    for first in range(0, outputs, outputs // groups or 1):
+        for channel in range(min(outputs // groups, inputs)):
+            values[(first + channel, *middle, channel)] = 1
+    return _write_from_host(tensor, values)
+
+
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
+    """Normal values, and zeros in a share of each column's places (Martens, 2010).
+
+    tensor: two axes. sparsity: the share of the zeros, rounded up to whole places.
+    Raises ValueError for another number of axes, and for a share outside [0, 1].
+    """
+    _check_axes("sparse_", tensor, (2,))
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"sparsity is a share between 0 and 1; got {sparsity!r}")
+    generator = generator or default_generator()
+    like = host.zeros(tensor.shape)
+    values = _draw(random_normal, Tensor(like), tensor.size + 1, generator).array * std
+    bits = random_bits(like, seed=generator.seed, offset=generator.advance(tensor.size), size=tensor.size)
+    order = host.argsort(host.reshape(bits, tensor.shape), axis=0, kind="stable")
+    host.put_along_axis(values, order[: ceil(sparsity * tensor.shape[0])], 0.0, axis=0)
+    return _write_from_host(tensor, values)
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
@@ -139,10 +217,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
     tall = host.zeros((max(rows, columns), min(rows, columns)))
     q, r = host.linalg.qr(_draw(random_normal, Tensor(tall), tall.size + 1, generator).array)
     q = gain * q * host.where(host.diagonal(r) < 0, -1.0, 1.0)
-    values = host.reshape(q.T if rows < columns else q, tensor.shape)
-    owner, like = backend_of(tensor.array), tensor.array
-    there = owner.from_host(values, device=owner.device_of(like))
-    return _write(tensor, Tensor(owner.namespace.astype(there, like.dtype)))
+    return _write_from_host(tensor, host.reshape(q.T if rows < columns else q, tensor.shape))
 
 
 def _draw(distribution: Callable[..., Array], tensor: Tensor, words: int, generator: Generator | None) -> Tensor:
@@ -157,6 +232,19 @@ def _write(tensor: Tensor, values: Any) -> Tensor:
     """Give the tensor its values; a variable stays one."""
     tensor.array = values.array
     return tensor
+
+
+def _write_from_host(tensor: Tensor, values: Any) -> Tensor:
+    """Give the tensor values that were made on the host, in its own data type and place."""
+    owner, like = backend_of(tensor.array), tensor.array
+    there = owner.from_host(values, device=owner.device_of(like))
+    return _write(tensor, Tensor(owner.namespace.astype(there, like.dtype)))
+
+
+def _check_axes(name: str, tensor: Tensor, known: tuple[int, ...]) -> None:
+    if len(tensor.shape) not in known:
+        counts = " or ".join(map(str, known))
+        raise ValueError(f"{name} fills a weight of {counts} axes; got shape {tuple(tensor.shape)}")
 
 
 def _fans(tensor: Tensor) -> tuple[int, int]:

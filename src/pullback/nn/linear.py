@@ -1,13 +1,13 @@
 """Linear, the affine map; Bilinear, which is linear in each of two inputs; and Identity, the map that does nothing."""
 
 from math import sqrt
-from numbers import Integral
 from typing import Any
 
 from ..backends import Array
 from ..ops.creation import empty
 from ..ops.einsum import einsum
 from ..ops.linear_algebra import linear
+from ..ops.sizes import whole
 from .init import kaiming_uniform_, uniform_
 from .module import Module, Parameter
 
@@ -41,13 +41,11 @@ class Linear(Module):
         self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None
     ) -> None:
         super().__init__()
-        if not all(isinstance(size, Integral) for size in (in_features, out_features)):
-            raise TypeError(f"a layer's sizes are whole numbers; got Linear({in_features!r}, {out_features!r})")
-        if in_features < 0 or out_features < 0:
-            raise ValueError(f"a layer's sizes are 0 or more; got Linear({in_features}, {out_features})")
-        self.in_features, self.out_features = in_features, out_features
-        self.weight = Parameter(empty((out_features, in_features), dtype=dtype, device=device))
-        self.register_parameter("bias", Parameter(empty(out_features, dtype=dtype, device=device)) if bias else None)
+        self.in_features = whole(in_features, "Linear: in_features", least=0)
+        self.out_features = whole(out_features, "Linear: out_features", least=0)
+        shape = self.out_features, self.in_features
+        self.weight = Parameter(empty(shape, dtype=dtype, device=device))
+        self.register_parameter("bias", Parameter(empty(shape[:1], dtype=dtype, device=device)) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -83,7 +81,7 @@ class Bilinear(Module):
 
     weight, (out_features, in1_features, in2_features), and bias, (out_features,), start uniform in
     [-1 / sqrt(in1_features), 1 / sqrt(in1_features)), as PyTorch's do.
-    Raises ValueError for a size below 1, and for inputs of other shapes.
+    Raises ValueError for a size below 1, and for inputs of other shapes; TypeError for a size that is no whole number.
 
     >>> import pullback as pb
     >>> Bilinear(3, 4, 2)(pb.ones((5, 3)), pb.ones((5, 4))).shape
@@ -98,11 +96,12 @@ class Bilinear(Module):
         dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        if min(in1_features, in2_features, out_features) < 1:
-            raise ValueError(f"sizes are 1 or more; got Bilinear({in1_features}, {in2_features}, {out_features})")
-        self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
-        self.weight = Parameter(empty((out_features, in1_features, in2_features), dtype=dtype, device=device))
-        self.register_parameter("bias", Parameter(empty(out_features, dtype=dtype, device=device)) if bias else None)
+        self.in1_features = whole(in1_features, "Bilinear: in1_features")
+        self.in2_features = whole(in2_features, "Bilinear: in2_features")
+        self.out_features = whole(out_features, "Bilinear: out_features")
+        shape = self.out_features, self.in1_features, self.in2_features
+        self.weight = Parameter(empty(shape, dtype=dtype, device=device))
+        self.register_parameter("bias", Parameter(empty(shape[:1], dtype=dtype, device=device)) if bias else None)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

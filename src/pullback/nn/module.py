@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from ..autodiff.tensor import Tensor
-from ..backends import backend_of, find_backend_of
+from ..backends import backend_of, dtype_name, find_backend_of, is_floating
+from ..backends.dtypes import DType
 from .hooks import Hooks, RemovableHandle
 from .loading import array_like, misfit
 
@@ -208,6 +209,39 @@ class Module:
             raise TypeError(f"the module {name!r} is an nn.Module; got {type(module).__name__}")
         self._keep("_modules", name, module)
 
+    register_module = add_module
+
+    def get_submodule(self, target: str) -> "Module":
+        """The module below this one that has a dotted name; this one for an empty name.
+
+        Raises AttributeError where there is none.
+
+        >>> from pullback import nn
+        >>> nn.Sequential(nn.Sequential(nn.Linear(2, 3), nn.Tanh())).get_submodule("0.1")
+        Tanh()
+        """
+        return self._reached("_modules", target) if target else self
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter that has a dotted name. Raises AttributeError where there is none."""
+        return self._reached("_parameters", target)  # type: ignore[no-any-return]
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer that has a dotted name. Raises AttributeError where there is none."""
+        return self._reached("_buffers", target)  # type: ignore[no-any-return]
+
+    def set_submodule(self, target: str, module: "Module") -> None:
+        """Keep a module under a dotted name, in place of one that may be there."""
+        path, _, name = target.rpartition(".")
+        self.get_submodule(path).add_module(name, module)
+
+    def _reached(self, kind: str, target: str) -> Any:
+        path, _, name = target.rpartition(".")
+        found = self.get_submodule(path).__dict__[kind].get(name)
+        if found is None:
+            raise AttributeError(f"there is no {target!r} among the {kind[1:]} of this {type(self).__name__}")
+        return found
+
     def named_children(self) -> Iterator[tuple[str, "Module"]]:
         """The direct sub-modules, with their names."""
         return iter(self.__dict__["_modules"].items())
@@ -233,29 +267,29 @@ class Module:
         """This module and all below it, each once."""
         return (module for _, module in self.named_modules())
 
-    def _named(self, kind: str) -> Iterator[tuple[str, Any]]:
+    def _named(self, kind: str, prefix: str, recurse: bool) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
-        for prefix, module in self.named_modules():
+        for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
             for name, value in module.__dict__[kind].items():
                 if value is not None and id(value) not in seen:
                     seen.add(id(value))
-                    yield (f"{prefix}.{name}" if prefix else name), value
+                    yield (f"{path}.{name}" if path else name), value
 
-    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """All parameters, each once, with dotted names."""
-        return self._named("_parameters")
+    def named_parameters(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Parameter]]:
+        """All parameters, each once, with dotted names behind a prefix; only this module's own, if not to recurse."""
+        return self._named("_parameters", prefix, recurse)
 
-    def parameters(self) -> Iterator[Parameter]:
-        """All parameters, each once."""
-        return (value for _, value in self.named_parameters())
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """All parameters, each once; see `named_parameters`."""
+        return (value for _, value in self.named_parameters(recurse=recurse))
 
-    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
-        """All buffers, each once, with dotted names."""
-        return self._named("_buffers")
+    def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Tensor]]:
+        """All buffers, each once, with dotted names behind a prefix; only this module's own, if not to recurse."""
+        return self._named("_buffers", prefix, recurse)
 
-    def buffers(self) -> Iterator[Tensor]:
-        """All buffers, each once."""
-        return (value for _, value in self.named_buffers())
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """All buffers, each once; see `named_buffers`."""
+        return (value for _, value in self.named_buffers(recurse=recurse))
 
     def parameter_count(self) -> int:
         """How many numbers the module has learnt or will learn."""
@@ -291,10 +325,16 @@ class Module:
     def to(self: M, device: Any = None, *, backend: str | None = None, dtype: Any = None) -> M:
         """Move all parameters and buffers to a device, a backend or a floating dtype, in place.
 
+        device: a dtype may stand in its place. Raises TypeError for a dtype that is not floating.
+
         >>> from pullback import nn
         >>> nn.Linear(2, 3).to(dtype="float64").weight.dtype
         pullback.float64
         """
+        if isinstance(device, DType):
+            device, dtype = None, device
+        if dtype is not None and not is_floating(dtype):
+            raise TypeError(f"a {type(self).__name__} is moved to a floating dtype; got {dtype_name(dtype)}")
         for value in [*self.parameters(), *self.buffers()]:
             moved: Tensor = value.detach()
             if device is not None or backend is not None:
@@ -303,6 +343,26 @@ class Module:
                 moved = moved.astype(dtype)
             _replace(value, moved)
         return self
+
+    def cpu(self: M) -> M:
+        """Move all parameters and buffers to the CPU, that is to NumPy, in place."""
+        return self.to(backend="numpy")
+
+    def double(self: M) -> M:
+        """Make all floating parameters and buffers float64, in place."""
+        return self.to(dtype="float64")
+
+    def float(self: M) -> M:
+        """Make all floating parameters and buffers float32, in place."""
+        return self.to(dtype="float32")
+
+    def half(self: M) -> M:
+        """Make all floating parameters and buffers float16, in place."""
+        return self.to(dtype="float16")
+
+    def bfloat16(self: M) -> M:
+        """Make all floating parameters and buffers bfloat16, in place. Raises TypeError where the backend has none."""
+        return self.to(dtype="bfloat16")
 
     def state_dict(self) -> dict[str, Tensor]:
         """All parameters and buffers by dotted name, detached; one that is shared, by each of its names.

@@ -1,11 +1,10 @@
 """Normalization layers, with channels last."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from math import prod
 from typing import Any, ClassVar
 
 from ..autodiff.checkpoint import repeatable
-from ..autodiff.tape import no_grad
 from ..backends import Array, backend_of
 from ..ops.creation import asarray, empty, ones, zeros
 from ..ops.manipulation import expand_dims, squeeze
@@ -13,13 +12,14 @@ from ..ops.normalization import (
     batch_norm,
     group_norm,
     instance_norm,
+    instance_statistics,
     layer_norm,
     local_response_norm,
     rms_norm,
     running_statistics,
     standardize,
 )  # fmt: skip
-from ..ops.statistical import mean, var
+from ..ops.sizes import shape_of, whole
 from .init import ones_, zeros_
 from .module import Module, Parameter
 
@@ -48,6 +48,15 @@ class _Affine(Module):
         if self.bias is not None:
             zeros_(self.bias)
 
+    def _check(self, x: Array, channels: int, ranks: Container[int], shapes: str) -> None:
+        """Raises TypeError for what is no array, ValueError for other axes or channels. shapes: what is taken."""
+        shape = shape_of(type(self).__name__, x)
+        if len(shape) not in ranks or shape[-1] != channels:
+            raise ValueError(
+                f"{type(self).__name__}({self.extra_repr()}) takes {shapes.format(channels)}, channels last; "
+                f"got shape {shape}. pb.moveaxis(x, 1, -1) moves channels"
+            )
+
 
 class _RunningNorm(_Affine):
     """What batch and instance normalization share: running statistics as buffers."""
@@ -67,6 +76,7 @@ class _RunningNorm(_Affine):
         bias: bool, device: Any, dtype: Any,
     ) -> None:  # fmt: skip
         super().__init__()
+        num_features = whole(num_features, "num_features", least=0)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self._make_parameters(num_features, affine, affine and bias, device, dtype)
@@ -97,19 +107,6 @@ class _RunningNorm(_Affine):
         for buffer, value in zip(buffers[: 3 if self.counts else 2], renewed, strict=False):
             buffer.array = value.array
 
-    def _check(self, x: Array) -> None:
-        """Raises TypeError for what is no array, ValueError for one that does not fit."""
-        shape = getattr(x, "shape", None)
-        if shape is None:
-            raise TypeError(
-                f"{type(self).__name__} takes an array; got {type(x).__name__}. Make one with pb.tensor(...)"
-            )
-        if len(shape) not in self.ranks or shape[-1] != self.num_features:
-            raise ValueError(
-                f"{type(self).__name__}({self.num_features}) takes {self.lengths.format(self.num_features)}, channels "
-                f"last; got shape {tuple(shape)}. pb.moveaxis(x, 1, -1) moves channels"
-            )
-
     def extra_repr(self) -> str:
         """The channels, and how the statistics are taken."""
         return (
@@ -127,7 +124,7 @@ class _BatchNorm(_RunningNorm):
 
     def forward(self, x: Array) -> Array:
         """x: see the class. Returns the same shape and dtype."""
-        self._check(x)
+        self._check(x, self.num_features, self.ranks, self.lengths)
         if not self.training and self.track_running_stats:
             return standardize(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
         size = prod(x.shape[:-1])
@@ -190,7 +187,7 @@ class _InstanceNorm(_RunningNorm):
 
     def forward(self, x: Array) -> Array:
         """x: see the class. Returns the same shape and dtype."""
-        self._check(x)
+        self._check(x, self.num_features, self.ranks, self.lengths)
         if len(x.shape) == self.ranks[0]:
             return squeeze(self._of_batch(expand_dims(x, axis=0)), axis=0)
         return self._of_batch(x)
@@ -205,10 +202,7 @@ class _InstanceNorm(_RunningNorm):
                 f"{tuple(x.shape)}"
             )
         if self.training and self.track_running_stats:
-            with no_grad():
-                variances = var(x, axis=tuple(range(1, len(x.shape) - 1)))
-                batch_mean = mean(x, axis=tuple(range(len(x.shape) - 1)))
-                self._track(batch_mean, mean(variances, axis=0), size, self.momentum or 0.0)
+            self._track(*instance_statistics(x), size, self.momentum or 0.0)
         return instance_norm(x, self.weight, self.bias, eps=self.eps)
 
 
@@ -325,18 +319,15 @@ class GroupNorm(_Affine):
         dtype: Any = None, *, bias: bool = True,
     ) -> None:  # fmt: skip
         super().__init__()
-        if num_groups < 1 or num_channels % num_groups:
+        num_groups, num_channels = whole(num_groups, "num_groups"), whole(num_channels, "num_channels", least=0)
+        if num_channels % num_groups:
             raise ValueError(f"num_channels is a multiple of num_groups; got GroupNorm({num_groups}, {num_channels})")
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
         self._make_parameters(num_channels, affine, affine and bias, device, dtype)
 
     def forward(self, x: Array) -> Array:
         """x: (N, ..., num_channels). Returns the same shape and dtype."""
-        if x.shape[-1:] != (self.num_channels,):
-            raise ValueError(
-                f"GroupNorm({self.extra_repr()}) takes (N, ..., {self.num_channels}), channels last; "
-                f"got shape {tuple(x.shape)}"
-            )
+        self._check(x, self.num_channels, range(2, 1 << 16), "(N, ..., {0})")
         return group_norm(x, self.weight, self.bias, num_groups=self.num_groups, eps=self.eps)
 
     def extra_repr(self) -> str:
@@ -356,9 +347,8 @@ class LocalResponseNorm(Module):
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
         super().__init__()
-        if size < 1:
-            raise ValueError(f"LocalResponseNorm sums over 1 channel or more; got size={size!r}")
-        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+        self.size = whole(size, "size")
+        self.alpha, self.beta, self.k = alpha, beta, k
 
     def forward(self, x: Array) -> Array:
         """x: (N, ..., C), floating. Returns the same shape and dtype."""
@@ -370,4 +360,5 @@ class LocalResponseNorm(Module):
 
 
 def _shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
-    return (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    given = normalized_shape if isinstance(normalized_shape, Sequence) else (normalized_shape,)
+    return tuple(whole(length, "normalized_shape", least=0) for length in given)

@@ -5,11 +5,12 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from ..autodiff.tensor import Tensor, array_of
-from ..backends import Array, backend_of, is_floating
+from ..backends import Array, backend_of, dtype_name, is_floating
 from ..backends.host import host
 from ..ops.indexing import take
 from ..ops.manipulation import concat, permute_dims, reshape
 from ..ops.searching import where
+from ..ops.sizes import shape_of, whole
 
 __all__ = [
     "PackedSequence", "pack_padded_sequence", "pack_sequence", "pad_packed_sequence", "pad_sequence",
@@ -43,10 +44,10 @@ def pack_padded_sequence(
     >>> pack_padded_sequence(pb.asarray([[1, 3], [2, 0]]), [2, 1])
     PackedSequence(data=Tensor([1, 3, 2], dtype=int64), batch_sizes=(2, 1), sorted_indices=None, unsorted_indices=None)
     """
-    most, count = (input.shape[1], input.shape[0]) if batch_first else tuple(input.shape[:2])
-    sizes = host.asarray(_whole_numbers(lengths))
-    if sizes.shape != (count,) or not count or sizes.min() < 1 or sizes.max() > most:
-        raise ValueError(f"{count} sequences of at most {most} steps have as many lengths from 1 on; got {lengths!r}")
+    most, count = _extent("pack_padded_sequence", input, batch_first)
+    sizes = host.asarray(_lengths(lengths, count, 1, most))
+    if not count:
+        raise ValueError(f"pack_padded_sequence takes one sequence or more; got shape {tuple(input.shape)}")
     order = host.argsort(-sizes, kind="stable")
     if enforce_sorted and (host.diff(sizes) > 0).any():
         raise ValueError(f"lengths are in descending order, or sorted here with enforce_sorted=False; got {lengths!r}")
@@ -67,20 +68,25 @@ def pad_packed_sequence(
 
     total_length: pad to this length, and not to that of the longest.
     Returns (L, N, ...), or (N, L, ...) with `batch_first`, and (N,) in int64, in the host's memory.
-    Raises ValueError for a total length that is less than the longest sequence's.
+    Raises ValueError for a total length that is less than the longest sequence's, and for rows that are not as many
+    as the batch sizes say; TypeError for what is no PackedSequence.
 
     >>> import pullback as pb
     >>> pad_packed_sequence(pack_sequence([pb.asarray([1, 2]), pb.asarray([3])]), padding_value=-1)[0]
     Tensor([[ 1,  3],
             [ 2, -1]], dtype=int64)
     """
+    if not isinstance(sequence, PackedSequence):
+        raise TypeError(f"pad_packed_sequence takes a PackedSequence; got {type(sequence).__name__}")
     reached, longest = sequence.batch_sizes, len(sequence.batch_sizes)
-    total = longest if total_length is None else total_length
+    total = longest if total_length is None else whole(total_length, "total_length", least=0)
     if total < longest:
         raise ValueError(f"total_length is at least {longest}, the longest sequence's; got {total_length}")
+    if not longest or sum(reached) != sequence.data.shape[0]:
+        raise ValueError(f"the batch sizes {tuple(reached)} are of other than {sequence.data.shape[0]} packed rows")
     place = host.arange(reached[0])
     if sequence.unsorted_indices is not None:
-        place = host.asarray(_whole_numbers(sequence.unsorted_indices))
+        place = host.asarray(_listed(sequence.unsorted_indices))
     starts = host.zeros(total, dtype=host.int64)
     starts[1:longest] = list(accumulate(reached))[:-1]
     lengths = (host.asarray(reached)[:, None] > place).sum(axis=0)
@@ -94,35 +100,47 @@ def pad_sequence(
     """Sequences, (L, ...) each, in one array: as long as the longest, the others padded at their `padding_side`.
 
     Returns (L, N, ...), or (N, L, ...) with `batch_first`.
-    Raises ValueError for no sequences, and for a side that is neither "right" nor "left".
+    Raises ValueError for no sequences, for those that differ in more than their length, and for a side that is neither
+    "right" nor "left"; TypeError for what are no arrays.
 
     >>> import pullback as pb
     >>> pad_sequence([pb.asarray([1, 2]), pb.asarray([3])], batch_first=True)
     Tensor([[1, 2],
             [3, 0]], dtype=int64)
     """
+    sequences = list(sequences)
     if padding_side not in ("right", "left") or not sequences:
         raise ValueError(
             f"expected one sequence or more, padded 'right' or 'left'; got {len(sequences)}, {padding_side!r}"
         )
-    lengths = host.asarray([x.shape[0] for x in sequences])
+    shapes = [shape_of("pad_sequence, for each sequence,", x) for x in sequences]
+    if any(not shape or shape[1:] != shapes[0][1:] for shape in shapes):
+        raise ValueError(
+            f"sequences are (L, ...) each, alike in all but L; got {', '.join(map(str, dict.fromkeys(shapes)))}"
+        )
+    lengths = host.asarray([shape[0] for shape in shapes])
     step = host.arange(lengths.max())[:, None]
     if padding_side == "left":
         step = step - (lengths.max() - lengths)
     rows = host.cumulative_sum(lengths) - lengths + step
-    padded = _padded(concat(list(sequences)), rows, (step >= 0) & (step < lengths), padding_value)
+    padded = _padded(concat(sequences), rows, (step >= 0) & (step < lengths), padding_value)
     return _exchanged(padded) if batch_first else padded
 
 
 def pack_sequence(sequences: Sequence[Array], enforce_sorted: bool = True) -> PackedSequence:
     """Sequences, (L, ...) each, packed; arguments and what is raised as for `pack_padded_sequence`."""
+    sequences = list(sequences)
     return pack_padded_sequence(pad_sequence(sequences), [x.shape[0] for x in sequences], enforce_sorted=enforce_sorted)
 
 
 def unpad_sequence(padded_sequences: Array, lengths: Sequence[int] | Array, batch_first: bool = False) -> list[Array]:
-    """The sequences without their padding: what `pad_sequence` was given."""
+    """The sequences without their padding: what `pad_sequence` was given.
+
+    Raises ValueError for lengths that are not one for each sequence, from 0 to L.
+    """
+    most, count = _extent("unpad_sequence", padded_sequences, batch_first)
     rows = padded_sequences if batch_first else _exchanged(padded_sequences)
-    return [rows[i, :length, ...] for i, length in enumerate(_whole_numbers(lengths))]
+    return [rows[i, :length, ...] for i, length in enumerate(_lengths(lengths, count, 0, most))]
 
 
 def unpack_sequence(packed_sequences: PackedSequence) -> list[Array]:
@@ -135,7 +153,8 @@ def _padded(data: Array, rows: Any, within: Any, padding_value: float) -> Array:
     taken = take(data, _beside(data, host.where(within, rows, 0).reshape(-1)), axis=0)
     rest = tuple(data.shape[1:])
     inside = _beside(data, within.reshape(*within.shape, *[1] * len(rest)))
-    value = padding_value if is_floating(data.dtype) else int(padding_value)
+    kind = bool if dtype_name(data.dtype) == "bool" else int
+    value = padding_value if is_floating(data.dtype) else kind(padding_value)
     return where(inside, reshape(taken, (*within.shape, *rest)), value)
 
 
@@ -144,8 +163,32 @@ def _exchanged(x: Array) -> Array:
     return permute_dims(x, (1, 0, *range(2, len(x.shape))))
 
 
-def _whole_numbers(values: Any) -> list[int]:
-    return [int(n) for n in (values.tolist() if hasattr(values, "tolist") else values)]
+def _extent(name: str, x: Array, batch_first: bool) -> tuple[int, int]:
+    """How many steps there are in padded sequences, and how many sequences."""
+    shape = shape_of(name, x)
+    if len(shape) < 2:
+        raise ValueError(f"{name} takes (L, N, ...), or (N, L, ...) with batch_first; got shape {shape}")
+    return (shape[1], shape[0]) if batch_first else (shape[0], shape[1])
+
+
+def _lengths(lengths: Any, count: int, least: int, most: int) -> list[int]:
+    """One length for each sequence, within bounds."""
+    try:
+        listed = _listed(lengths)
+        sizes = [int(n) for n in listed]
+        fits = len(sizes) == count and sizes == listed and all(least <= size <= most for size in sizes)
+    except (TypeError, ValueError, OverflowError):
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"{count} sequences of at most {most} steps have as many lengths, whole numbers from {least} on; "
+            f"got {lengths!r}"
+        )
+    return sizes
+
+
+def _listed(values: Any) -> list[Any]:
+    return list(values.tolist() if hasattr(values, "tolist") else values)
 
 
 def _beside(x: Array, values: Any) -> Tensor:

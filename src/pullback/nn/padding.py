@@ -1,11 +1,12 @@
 """Padding and windows as modules, over the spatial axes; channels last."""
 
-from numbers import Integral
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from ..backends import Array
 from ..ops.padding import Mode, pad
-from ..ops.windows import PerAxis, each_axis, fold, unfold
+from ..ops.sizes import PerAxis, each_axis, spatial_shape, whole
+from ..ops.windows import fold, unfold
 from .module import Module
 
 __all__ = [
@@ -21,7 +22,8 @@ class Padding(Module):
     padding: one number for all sides, or (left, right), (left, right, top, bottom), (left, right, top, bottom, front,
         back), as PyTorch has it: the last spatial axis first. A negative number cuts so many elements off.
     Takes (N, *lengths, C), or one sample without N; the channels are never padded.
-    Raises ValueError for another count of numbers, and for an input that does not fit.
+    Raises ValueError for another count of numbers, and for an input that does not fit; TypeError for other than whole
+    numbers.
     """
 
     axes: ClassVar[int]
@@ -31,20 +33,17 @@ class Padding(Module):
 
     def __init__(self, padding: PerAxis) -> None:
         super().__init__()
-        given = (padding,) * (2 * self.axes) if isinstance(padding, Integral) else tuple(padding)  # type: ignore[arg-type]
-        if len(given) != 2 * self.axes or not all(isinstance(n, Integral) for n in given):
+        given = padding if isinstance(padding, Sequence) else (padding,) * (2 * self.axes)
+        if len(given) != 2 * self.axes:
             raise ValueError(
                 f"{type(self).__name__} takes a whole number, or {2 * self.axes} of them, two for each axis, the last "
                 f"axis first; got {padding!r}"
             )
-        self.padding = tuple(map(int, given))
+        self.padding = tuple(whole(n, f"{type(self).__name__}: padding", least=None) for n in given)
 
     def forward(self, x: Array) -> Array:
         """x: (N, *lengths, C), or (*lengths, C). Returns it with longer (or shorter) spatial axes."""
-        shape = tuple(x.shape)
-        if len(shape) not in (self.axes + 1, self.axes + 2):
-            lengths = ("L", "H, W", "D, H, W")[self.axes - 1]
-            raise ValueError(f"{type(self).__name__} takes (N, {lengths}, C), or ({lengths}, C); got shape {shape}")
+        shape = spatial_shape(type(self).__name__, x, self.axes)
         pairs = zip(self.padding[-2::-2], self.padding[::-2], strict=True)
         around = ((0, 0),) * (len(shape) - 1 - self.axes)
         return pad(x, (*around, *pairs, (0, 0)), mode=self.mode, value=self.value)

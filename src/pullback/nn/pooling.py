@@ -9,14 +9,16 @@ from ..ops.pooling import (
     adaptive_avg_pool,
     adaptive_max_pool,
     avg_pool,
+    check_norm_type,
     fractional_max_pool,
+    fractions,
     global_avg_pool,
     global_max_pool,
     lp_pool,
     max_pool,
     max_unpool,
 )
-from ..ops.windows import PerAxis, each_axis
+from ..ops.sizes import PerAxis, each_axis, spatial_shape
 from .module import Module
 
 __all__ = [
@@ -38,11 +40,7 @@ class _Pool(Module):
 
     def checked(self, x: Array) -> Array:
         """x itself. Raises ValueError for another number of axes."""
-        if len(x.shape) not in (self.axes + 1, self.axes + 2):
-            raise ValueError(
-                f"{type(self).__name__} takes (N, *lengths, C) with {self.axes} lengths, or one sample without N; "
-                f"got shape {tuple(x.shape)}"
-            )
+        spatial_shape(type(self).__name__, x, self.axes)
         return x
 
     def extra_repr(self) -> str:
@@ -169,10 +167,8 @@ class _AdaptivePool(_Pool):
 
     def __init__(self, output_size: Size) -> None:
         super().__init__()
-        given = (output_size,) * self.axes if output_size is None or isinstance(output_size, int) else output_size
-        self.output_size = tuple(given)
-        if len(self.output_size) != self.axes:
-            raise ValueError(f"{type(self).__name__}: output_size is one number, or {self.axes}; got {output_size!r}")
+        name = f"{type(self).__name__}: output_size"
+        self.output_size = each_axis(output_size, self.axes, name, optional=True)
 
 
 class AdaptiveAvgPool1d(_AdaptivePool):
@@ -239,6 +235,7 @@ class _LPPool(_Pool):
         self, norm_type: float, kernel_size: PerAxis, stride: PerAxis | None = None, ceil_mode: bool = False
     ) -> None:
         super().__init__()
+        check_norm_type(type(self).__name__, norm_type)
         self.norm_type, self.ceil_mode = norm_type, ceil_mode
         self.kernel_size = each_axis(kernel_size, self.axes, "kernel_size")
         self.stride = self.kernel_size if stride is None else each_axis(stride, self.axes, "stride")
@@ -338,14 +335,9 @@ class FractionalMaxPool2d(_Pool):
         _random_samples: Any = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        if (output_size is None) == (output_ratio is None):
-            raise ValueError(f"{type(self).__name__} takes either output_size or output_ratio")
         self.kernel_size = each_axis(kernel_size, self.axes, "kernel_size")
-        self.output_size = None if output_size is None else each_axis(output_size, self.axes, "output_size")
-        ratios = (output_ratio,) * self.axes if isinstance(output_ratio, (int, float)) else output_ratio
-        self.output_ratio = None if ratios is None else tuple(ratios)
-        if self.output_ratio and (len(self.output_ratio) != self.axes or not all(0 < r < 1 for r in self.output_ratio)):
-            raise ValueError(f"output_ratio is between 0 and 1 for each of {self.axes} axes; got {output_ratio!r}")
+        given = fractions(type(self).__name__, self.axes, output_size, output_ratio)
+        self.output_size, self.output_ratio = given
         self.return_indices = return_indices
         self.register_buffer("_random_samples", _random_samples)
 

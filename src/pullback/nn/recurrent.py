@@ -1,15 +1,17 @@
 """Recurrent networks: RNN, LSTM and GRU over sequences, and their cells, one step."""
 
 from math import sqrt
+from numbers import Real
 from typing import Any, ClassVar
 
 from ..autodiff.tensor import Tensor, array_of
-from ..backends import Array, backend_of
+from ..backends import Array, backend_of, dtype_name
 from ..ops.creation import empty
 from ..ops.indexing import take
 from ..ops.manipulation import concat, moveaxis, stack
 from ..ops.random import dropout as drop
 from ..ops.recurrent import gru, gru_cell, lstm, lstm_cell, rnn, rnn_cell
+from ..ops.sizes import shape_of, whole
 from .init import uniform_
 from .module import Module, Parameter
 from .packed_sequence import PackedSequence
@@ -21,14 +23,14 @@ class _Recurrent(Module):
     """What layers and cells have in common: weights of several gates, uniform in [-1, 1) / sqrt(hidden_size)."""
 
     gates: ClassVar[int]
+    states: ClassVar[int] = 1
+    input_size: int
     hidden_size: int
 
     def __init__(self, **sizes: int) -> None:
         super().__init__()
         for name, size in sizes.items():
-            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-                raise ValueError(f"{type(self).__name__}: {name} is a whole number from 1 on; got {size!r}")
-            setattr(self, name, size)
+            setattr(self, name, whole(size, f"{type(self).__name__}: {name}"))
 
     def _add(self, suffix: str, inputs: int, hidden: int, state: int, bias: bool, device: Any, dtype: Any) -> None:
         """The weights of one cell."""
@@ -46,11 +48,43 @@ class _Recurrent(Module):
         for parameter in self.parameters():
             uniform_(parameter, -bound, bound)
 
+    def _one_of_the_weights(self) -> Array:
+        own = next((p for p in self._parameters.values() if p is not None), None)
+        return next(self.parameters()) if own is None else own  # a parametrized one has its parameters below
+
+    def _check_dtype(self, what: str, x: Array, like: Array) -> None:
+        """As in PyTorch, nothing is cast: raises TypeError where x has another dtype than the weights."""
+        dtype, own = dtype_name(x.dtype), dtype_name(like.dtype)
+        if dtype != own:
+            raise TypeError(
+                f"{type(self).__name__} has weights of {own} and takes {what} of {own}; got {dtype}. "
+                f"Cast it, x.astype({own!r}), or the layer, layer.to(dtype=...)"
+            )
+
+    def _given(self, hx: Any, shapes: list[tuple[int, ...]], like: Array) -> tuple[Array, ...]:
+        """The states to start from, which are one array, or a pair, of these shapes and the dtype of another."""
+        pair = len(shapes) > 1
+        states = hx if pair and isinstance(hx, (tuple, list)) else (hx,)
+        got = [tuple(x.shape) if hasattr(x, "shape") else type(x).__name__ for x in states]
+        if got != shapes:
+            expected = "a pair (h, c) of the shapes {} and {}" if pair else "a state of shape {}"
+            hint = ": batch_first is not for states" if getattr(self, "batch_first", False) else ""
+            raise ValueError(
+                f"{type(self).__name__} starts from {expected.format(*shapes)}{hint}; got {', '.join(map(str, got))}"
+            )
+        for x in states:
+            self._check_dtype("states", x, like)
+        return tuple(states)
+
 
 class _Layers(_Recurrent):
     """Layers above each other, in one direction or both. A subclass says what its states are and how it walks."""
 
-    states: ClassVar[int] = 1
+    num_layers: int
+    batch_first: bool
+    dropout: float
+    proj_size: int
+    suffixes: tuple[str, ...]
 
     def __init__(
         self,
@@ -66,10 +100,11 @@ class _Layers(_Recurrent):
         dtype: Any,
     ) -> None:
         super().__init__(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
-        self.input_size, self.num_layers = input_size, num_layers
-        if isinstance(dropout, bool) or not 0 <= dropout <= 1:
+        input_size, hidden_size, num_layers = self.input_size, self.hidden_size, self.num_layers
+        if isinstance(dropout, bool) or not isinstance(dropout, Real) or not 0 <= dropout <= 1:
             raise ValueError(f"dropout drops a share between 0 and 1; got {dropout!r}")
-        if not 0 <= proj_size < hidden_size:
+        proj_size = whole(proj_size, f"{type(self).__name__}: proj_size", least=0)
+        if proj_size >= hidden_size:
             raise ValueError(f"proj_size is less than hidden_size, {hidden_size}, or 0 for none; got {proj_size!r}")
         self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
         self.bidirectional, self.proj_size = bidirectional, proj_size
@@ -85,27 +120,38 @@ class _Layers(_Recurrent):
                     self.register_parameter(f"weight_hr{name}", Parameter(empty(shape, dtype=dtype, device=device)))
         self.reset_parameters()
 
+    @property
+    def all_weights(self) -> list[list[Tensor]]:
+        """The weights and biases of each layer in each direction, in the order of their names in `state_dict()`."""
+        cells = [f"_l{layer}{suffix}" for layer in range(self.num_layers) for suffix in self.suffixes]
+        kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+        found = [[self._weight(f"{kind}{cell}") for kind in kinds] for cell in cells]
+        return [[weight for weight in weights if weight is not None] for weights in found]
+
+    def flatten_parameters(self) -> None:
+        """Does nothing: in PyTorch it lays the weights out for cuDNN, which is not used here."""
+
     def _walk(self, x: Array, states: list[Array], weights: list[Array], **options: Any) -> tuple[Array, ...]:
         """One layer in one direction: its output and its states at the end."""
         raise NotImplementedError
 
-    def _run(self, input: Array | PackedSequence, given: tuple[Array, ...] | None) -> tuple[Any, tuple[Array, ...]]:
+    def _run(self, input: Array | PackedSequence, hx: Any) -> tuple[Any, tuple[Array, ...]]:
         """The output, and each kind of state at the end: shapes and orders as they were given."""
         packed = input if isinstance(input, PackedSequence) else None
         x: Any = input if packed is None else packed.data
-        alone = packed is None and len(x.shape) == 2
-        ndim = 2 if packed is not None or alone else 3
-        if len(x.shape) != ndim or x.shape[-1] != self.input_size:
-            raise ValueError(
-                f"{type(self).__name__} takes (L, N, {self.input_size}), with batch_first (N, L, {self.input_size}), "
-                f"(L, {self.input_size}) or a PackedSequence; got shape {tuple(x.shape)}"
-            )
+        shape = shape_of(type(self).__name__, x)
+        alone = packed is None and len(shape) == 2
+        if len(shape) != (2 if packed is not None or alone else 3) or shape[-1] != self.input_size:
+            size = self.input_size
+            batch = f"(N, L, {size})" if self.batch_first else f"(L, N, {size}), with batch_first (N, L, {size})"
+            raise ValueError(f"{type(self).__name__} takes {batch}, (L, {size}) or a PackedSequence; got shape {shape}")
+        self._check_dtype("an input", x, like=self._one_of_the_weights())
         if alone:
             x = x[:, None, :]
         elif packed is None and self.batch_first:
             x = moveaxis(x, 0, 1)
-        count = x.shape[1] if packed is None else packed.batch_sizes[0]
-        states = self._first_states(x, count, given, alone)
+        count = x.shape[1] if packed is None else max(packed.batch_sizes, default=0)
+        states = self._first_states(x, count, hx, alone)
         if packed is not None and packed.sorted_indices is not None:
             states = [take(state, packed.sorted_indices, axis=1) for state in states]
         x, ends = self._through_layers(x, states, None if packed is None else packed.batch_sizes)
@@ -117,17 +163,14 @@ class _Layers(_Recurrent):
             return x[:, 0, :], tuple(end[:, 0, :] for end in ends)
         return moveaxis(x, 0, 1) if self.batch_first else x, tuple(ends)
 
-    def _first_states(self, x: Array, count: int, given: tuple[Array, ...] | None, alone: bool) -> list[Array]:
+    def _first_states(self, x: Array, count: int, hx: Any, alone: bool) -> list[Array]:
         """The states to start from, (layers * directions, N, size): zeros where none are given."""
         cells = self.num_layers * len(self.suffixes)
         sizes = (self.proj_size or self.hidden_size, self.hidden_size)[: self.states]
-        if given is None:
+        if hx is None:
             return [_zeros_beside(x, (cells, count, size)) for size in sizes]
-        shapes = [(cells, size) if alone else (cells, count, size) for size in sizes]
-        if [tuple(state.shape) for state in given] != shapes:
-            got = ", ".join(str(tuple(state.shape)) for state in given)
-            raise ValueError(f"{type(self).__name__} starts from states of the shapes {shapes}; got {got}")
-        return [state[:, None, :] if alone else state for state in given]
+        shapes: list[tuple[int, ...]] = [(cells, size) if alone else (cells, count, size) for size in sizes]
+        return [state[:, None, :] if alone else state for state in self._given(hx, shapes, like=x)]
 
     def _through_layers(self, x: Array, states: list[Array], sizes: Any) -> tuple[Array, list[Array]]:
         ends: list[tuple[Array, ...]] = []
@@ -146,7 +189,7 @@ class _Layers(_Recurrent):
         return x, [stack(kind) for kind in zip(*ends, strict=True)]
 
     def _weight(self, name: str) -> Any:
-        return self._parameters.get(name)
+        return getattr(self, name, None)
 
     def extra_repr(self) -> str:
         """The sizes, and what differs from the defaults."""
@@ -168,7 +211,8 @@ class RNN(_Layers):
     batch_first: sequences are (N, L, size) and not (L, N, size); states are (layers * directions, N, size) always.
     dropout: the share that is dropped of each layer's output but the last one's, in training.
     bidirectional: each layer walks in both directions; the outputs stand side by side.
-    Raises ValueError for what these cannot be.
+    Raises ValueError or TypeError for what these cannot be, and for inputs and states of other shapes, or of another
+    dtype than the weights: nothing is cast.
 
     >>> import pullback as pb
     >>> output, h = RNN(8, 16, num_layers=2)(pb.zeros((5, 3, 8)))
@@ -205,7 +249,7 @@ class RNN(_Layers):
         hx: the states to start from, (layers * directions, N, hidden_size), by default zeros.
         Returns the output like the input, directions * hidden_size long; and the last states, shaped as hx.
         """
-        output, (h,) = self._run(input, None if hx is None else (hx,))
+        output, (h,) = self._run(input, hx)
         return output, h
 
     def _walk(self, x: Array, states: list[Array], weights: list[Array], **options: Any) -> tuple[Array, ...]:
@@ -253,7 +297,7 @@ class LSTM(_Layers):
             by default zeros.
         Returns the output like the input, directions * (proj_size or hidden_size) long; and the states, as hx.
         """
-        output, (h, c) = self._run(input, None if hx is None else tuple(hx))
+        output, (h, c) = self._run(input, hx)
         return output, (h, c)
 
     def _walk(self, x: Array, states: list[Array], weights: list[Array], **options: Any) -> tuple[Array, ...]:
@@ -289,7 +333,7 @@ class GRU(_Layers):
 
     def forward(self, input: Array | PackedSequence, hx: Array | None = None) -> tuple[Any, Array]:
         """As `RNN.forward`."""
-        output, (h,) = self._run(input, None if hx is None else (hx,))
+        output, (h,) = self._run(input, hx)
         return output, h
 
     def _walk(self, x: Array, states: list[Array], weights: list[Array], **options: Any) -> tuple[Array, ...]:
@@ -299,7 +343,6 @@ class GRU(_Layers):
 class _Cell(_Recurrent):
     """One step, for one sequence or for many."""
 
-    input_size: int
     weight_ih: Parameter
     weight_hh: Parameter
     bias_ih: Parameter | None
@@ -308,23 +351,24 @@ class _Cell(_Recurrent):
     def __init__(self, input_size: int, hidden_size: int, bias: bool, device: Any, dtype: Any) -> None:
         super().__init__(input_size=input_size, hidden_size=hidden_size)
         self.bias = bias
-        self._add("", input_size, hidden_size, hidden_size, bias, device, dtype)
+        self._add("", self.input_size, self.hidden_size, self.hidden_size, bias, device, dtype)
         self.reset_parameters()
 
-    def _inputs(self, input: Array, states: tuple[Array, ...] | None, count: int) -> tuple[Array, ...]:
+    def _inputs(self, input: Array, hx: Any) -> tuple[Array, ...]:
         """The input and the states with an axis for the sequences, and the weights."""
-        alone = len(input.shape) == 1
-        lead = tuple(input.shape[:-1])
-        if len(lead) > 1 or input.shape[-1:] != (self.input_size,):
+        shape = shape_of(type(self).__name__, input)
+        lead = shape[:-1]
+        if len(lead) > 1 or shape[-1:] != (self.input_size,):
             raise ValueError(
-                f"{type(self).__name__} takes (N, {self.input_size}) or ({self.input_size},); "
-                f"got shape {tuple(input.shape)}"
+                f"{type(self).__name__} takes (N, {self.input_size}) or ({self.input_size},); got shape {shape}"
             )
-        if states is None:
-            states = (_zeros_beside(input, (*lead, self.hidden_size)),) * count
-        if [tuple(state.shape) for state in states] != [(*lead, self.hidden_size)] * count:
-            got = ", ".join(str(tuple(state.shape)) for state in states)
-            raise ValueError(f"{type(self).__name__} takes states of shape {(*lead, self.hidden_size)}; got {got}")
+        self._check_dtype("an input", input, like=self._one_of_the_weights())
+        shapes = [(*lead, self.hidden_size)] * self.states
+        if hx is None:
+            states: tuple[Array, ...] = (_zeros_beside(input, shapes[0]),) * self.states
+        else:
+            states = self._given(hx, shapes, like=input)
+        alone = not lead
         arrays = (input, *states)
         weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
         return (*(x[None, :] if alone else x for x in arrays), *weights)
@@ -360,8 +404,7 @@ class RNNCell(_Cell):
 
     def forward(self, input: Array, hx: Array | None = None) -> Array:
         """input: (N, input_size) or (input_size,). hx: (N, hidden_size), by default zeros. Returns the new state."""
-        inputs = self._inputs(input, None if hx is None else (hx,), 1)
-        h = rnn_cell(*inputs, nonlinearity=self.nonlinearity)
+        h = rnn_cell(*self._inputs(input, hx), nonlinearity=self.nonlinearity)
         return h if len(input.shape) == 2 else h[0, :]
 
 
@@ -369,6 +412,7 @@ class LSTMCell(_Cell):
     """One step of `LSTM`."""
 
     gates = 4
+    states = 2
 
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None
@@ -377,7 +421,7 @@ class LSTMCell(_Cell):
 
     def forward(self, input: Array, hx: tuple[Array, Array] | None = None) -> tuple[Array, Array]:
         """input: (N, input_size) or (input_size,). hx: two states, (N, hidden_size) each. Returns the new h and c."""
-        h, c = lstm_cell(*self._inputs(input, None if hx is None else tuple(hx), 2))
+        h, c = lstm_cell(*self._inputs(input, hx))
         return (h, c) if len(input.shape) == 2 else (h[0, :], c[0, :])
 
 
@@ -393,7 +437,7 @@ class GRUCell(_Cell):
 
     def forward(self, input: Array, hx: Array | None = None) -> Array:
         """input: (N, input_size) or (input_size,). hx: (N, hidden_size), by default zeros. Returns the new state."""
-        h = gru_cell(*self._inputs(input, None if hx is None else (hx,), 1))
+        h = gru_cell(*self._inputs(input, hx))
         return h if len(input.shape) == 2 else h[0, :]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ..backends import Array
 from ..ops.resampling import channel_shuffle, interpolate, pixel_shuffle, pixel_unshuffle
+from ..ops.sizes import whole
 from .module import Module
 
 __all__ = [
@@ -74,7 +75,7 @@ class PixelShuffle(Module):
 
     def __init__(self, upscale_factor: int) -> None:
         super().__init__()
-        self.upscale_factor = upscale_factor
+        self.upscale_factor = whole(upscale_factor, "PixelShuffle: upscale_factor")
 
     def forward(self, x: Array) -> Array:
         """x: (..., H, W, C * r * r). Returns (..., H * r, W * r, C)."""
@@ -93,7 +94,7 @@ class PixelUnshuffle(Module):
 
     def __init__(self, downscale_factor: int) -> None:
         super().__init__()
-        self.downscale_factor = downscale_factor
+        self.downscale_factor = whole(downscale_factor, "PixelUnshuffle: downscale_factor")
 
     def forward(self, x: Array) -> Array:
         """x: (..., H * r, W * r, C). Returns (..., H, W, C * r * r)."""
@@ -114,7 +115,7 @@ class ChannelShuffle(Module):
 
     def __init__(self, groups: int) -> None:
         super().__init__()
-        self.groups = groups
+        self.groups = whole(groups, "ChannelShuffle: groups")
 
     def forward(self, x: Array) -> Array:
         """x: (..., C). Returns the same shape."""

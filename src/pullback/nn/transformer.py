@@ -5,7 +5,6 @@ from copy import deepcopy
 from math import inf
 from typing import Any, ClassVar, TypeAlias
 
-from ..autodiff.op import Op
 from ..backends import Array
 from ..ops.activation import gelu, relu
 from ..ops.creation import full, triu
@@ -343,10 +342,7 @@ def _activation(activation: Activation) -> Callable[[Array], Array]:
         if activation not in _ACTIVATIONS:
             raise ValueError(f"activation is {', '.join(map(repr, _ACTIVATIONS))} or a function; got {activation!r}")
         activation = _ACTIVATIONS[activation]
-    if not isinstance(activation, Op):
-        return activation
-    run = activation
-    return lambda x: run(x)  # unlike an op, a function can be copied with the layer
+    return activation
 
 
 def _caches(caches: Sequence[KeyValueCache] | None, layers: int) -> list[dict[str, KeyValueCache]]:

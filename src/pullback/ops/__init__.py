@@ -18,6 +18,7 @@ from . import (
     manipulation,
     normalization,
     padding,
+    parametrization,
     pooling,
     positions,
     random,
@@ -49,6 +50,7 @@ from .loss import *
 from .manipulation import *
 from .normalization import *
 from .padding import *
+from .parametrization import *
 from .pooling import *
 from .positions import *
 from .random import Generator, alpha_dropout, default_generator, drop_path, dropout, manual_seed
@@ -82,6 +84,7 @@ __all__ += loss.__all__
 __all__ += manipulation.__all__
 __all__ += normalization.__all__
 __all__ += padding.__all__
+__all__ += parametrization.__all__
 __all__ += positions.__all__
 __all__ += pooling.__all__
 __all__ += recurrent.__all__

@@ -2,7 +2,8 @@
 
 The matrix of weights, one for each query and key, is never whole where it is large: some rows at a time are computed,
 used and forgotten, and computed again for the gradient from the logarithm of their sums, which is all that is kept
-(Rabe and Staats, "Self-attention does not need O(n^2) memory", 2021; Dao et al., "FlashAttention", 2022).
+(Rabe and Staats, "Self-attention does not need O(n^2) memory", 2021; Dao et al., "FlashAttention", 2022). Of float16
+the scores, the weights and these logarithms are float32.
 """
 
 from collections.abc import Iterator
@@ -12,8 +13,10 @@ from typing import Any, NamedTuple
 from ..autodiff.examples import example, normal, values
 from ..autodiff.op import op
 from ..backends import Array, Namespace, dtype_name
+from .floating import check_floating
 from .linear_algebra import matmul, matrix_transpose
 from .manipulation import broadcast_shapes, expand_dims, reshape
+from .precision import in_float32
 from .random import Generator, default_generator, random_uniform
 
 __all__ = ["attention_weights", "scaled_dot_product_attention"]
@@ -114,6 +117,7 @@ def _kept(
         example(normal(3, 4), normal(3, 4), normal(3, 4), scale=1.0, is_causal=True),
     ]
 )
+@in_float32
 def _scaled_dot_product_attention(
     xp: Namespace,
     query: Array,
@@ -150,6 +154,7 @@ def _scaled_dot_product_attention(
 
 
 @_scaled_dot_product_attention.vjp("query", "key", "value")
+@in_float32
 def _(
     xp: Namespace,
     g: tuple[Array, Array],
@@ -177,6 +182,7 @@ def _(
 
 
 @_scaled_dot_product_attention.vjp("mask")
+@in_float32
 def _(
     xp: Namespace,
     g: tuple[Array, Array],
@@ -275,6 +281,7 @@ def _top(xp: Namespace, scores: Array) -> Array:
         example(*_SHARED[:2], normal(2, 1, 3, 1)),
     ]
 )
+@in_float32
 def attention_weights(
     xp: Namespace,
     query: Array,
@@ -288,8 +295,10 @@ def attention_weights(
 ) -> Array:
     """By how much each query attends to each key: the matrix that `scaled_dot_product_attention` never holds whole.
 
-    Arguments as there; nothing is dropped. Returns (..., L, S): rows that sum to 1, or are 0 where no key takes part.
+    Arguments as there, and what is raised; nothing is dropped.
+    Returns (..., L, S): rows that sum to 1, or are 0 where no key takes part.
     """
+    _check(query, key, None, mask, grouped=False)
     rows = _Rows(0, query.shape[-2], key.shape[-2])
     scores = _scores(xp, query, key, mask, rows, _scale(scale, query), is_causal, query_start)
     top = _top(xp, scores)
@@ -299,12 +308,14 @@ def attention_weights(
 
 
 @attention_weights.vjp("query", "key")
+@in_float32
 def _(xp: Namespace, g: Array, query: Array, key: Array, y: Array, *, scale: float | None) -> tuple[Array, Array]:
     slopes = _slope(xp, g, y) * _scale(scale, query)
     return matmul(slopes, key), matmul(matrix_transpose(slopes), query)
 
 
 @attention_weights.vjp("mask")
+@in_float32
 def _(xp: Namespace, g: Array, mask: Array, y: Array) -> Array:
     return _summed(xp, _slope(xp, g, y), mask)
 
@@ -335,6 +346,7 @@ def scaled_dot_product_attention(
 
     query: (..., L, E). key: (..., S, E). value: (..., S, Ev); their other axes, such as batch and heads, broadcast.
     attn_mask: broadcast to (..., L, S); of booleans, True takes part; of floats, added to the scores, with a gradient.
+        Beside `is_causal` both hold.
     dropout_p: the share of the weights that is set to 0, the others growing by 1 / (1 - p). As a function has no mode,
         pass 0.0 when evaluating. generator: what chooses them; the default one where None is given.
     is_causal: query i attends to the keys up to number i + query_start only.
@@ -342,7 +354,7 @@ def scaled_dot_product_attention(
     enable_gqa: queries have more heads (the axis before L) than keys and values; a group of neighbours shares one.
     query_start: how many keys came before the first query, as in a cache of them.
     Returns (..., L, Ev). A query that may attend to nothing gets zeros.
-    Raises ValueError for shapes that don't fit together.
+    Raises ValueError for shapes that don't fit together, TypeError for what is not floating.
 
     Memory grows with L + S and not with L * S (Rabe and Staats, 2021; Dao et al., 2022); that of second derivatives
     is not spared. Attention is that of Vaswani et al., "Attention is all you need" (2017), grouped queries of
@@ -353,7 +365,7 @@ def scaled_dot_product_attention(
     >>> pb.scaled_dot_product_attention(x, x, x, is_causal=True).shape
     (1, 4, 10, 16)
     """
-    _check(query, key, value, attn_mask, enable_gqa)
+    _check(query, key, value, attn_mask, grouped=enable_gqa)
     if not 0 <= dropout_p <= 1:
         raise ValueError(f"dropout drops a share dropout_p between 0 and 1; got {dropout_p!r}")
     if dropout_p == 1:
@@ -389,25 +401,49 @@ def _in_groups(x: Array, count: int) -> Array:
     return reshape(x, (*x.shape[:-3], count, x.shape[-3] // count, *x.shape[-2:]))
 
 
-def _check(query: Array, key: Array, value: Array, attn_mask: Array | None, grouped: bool) -> None:
-    shapes = [tuple(x.shape) for x in (query, key, value)]
+def _check(query: Array, key: Array, value: Array | None, mask: Array | None, *, grouped: bool) -> None:
+    given = (query, key, key if value is None else value)
+    for x in given:
+        check_floating("attention", x)
+    shapes = [tuple(x.shape) for x in given]
     if min(map(len, shapes)) < 2 or shapes[0][-1] != shapes[1][-1] or shapes[1][-2] != shapes[2][-2]:
         raise ValueError(
             "attention takes queries (..., L, E), keys (..., S, E) and values (..., S, Ev); "
             f"got shapes {shapes[0]}, {shapes[1]}, {shapes[2]}"
         )
-    heads = [shape[-3] if len(shape) > 2 else 0 for shape in shapes]
-    if grouped and (not all(heads) or heads[1] != heads[2] or heads[0] % heads[1]):
+    batches = [shape[:-2] for shape in shapes]
+    if grouped:
+        heads = [batch[-1] if batch else 0 for batch in batches]
+        if not all(heads) or heads[1] != heads[2] or heads[0] % heads[1]:
+            raise ValueError(
+                "with enable_gqa the heads of the queries are a multiple of those of keys and values; "
+                f"got shapes {shapes[0]}, {shapes[1]}, {shapes[2]}"
+            )
+        batches = [(*batch[:-1], heads[0]) for batch in batches]
+    batch = _together(*batches)
+    if batch is None:
         raise ValueError(
-            "with enable_gqa the heads of the queries are a multiple of those of keys and values; "
+            "attention takes queries, keys and values whose axes before the last two broadcast; "
             f"got shapes {shapes[0]}, {shapes[1]}, {shapes[2]}"
         )
-    if attn_mask is None:
+    if mask is None:
         return
-    wanted, given = (shapes[0][-2], shapes[1][-2]), tuple(attn_mask.shape)
-    if len(given) < 2 or any(n not in (1, m) for n, m in zip(given[-2:], wanted, strict=True)):
-        raise ValueError(f"attn_mask broadcasts to (..., L, S), which is (..., {wanted[0]}, {wanted[1]}); got {given}")
-    if dtype_name(attn_mask.dtype) != "bool" and "float" not in dtype_name(attn_mask.dtype):
+    shape, wanted = tuple(mask.shape), (shapes[0][-2], shapes[1][-2])
+    fits = len(shape) > 1 and shape[-2] in (1, wanted[0]) and shape[-1] in (1, wanted[1])
+    if not fits or _together(batch, shape[:-2]) is None:
+        raise ValueError(f"attn_mask broadcasts to (..., L, S), which is {(*batch, *wanted)}; got {shape}")
+    if dtype_name(mask.dtype) != "bool" and "float" not in dtype_name(mask.dtype):
         raise TypeError(
-            f"attn_mask is of booleans or floats; got {dtype_name(attn_mask.dtype)}. Cast it: attn_mask.astype('bool')"
+            f"attn_mask is of booleans or floats; got {dtype_name(mask.dtype)}. Cast it: attn_mask.astype('bool')"
         )
+
+
+def _together(*shapes: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The shape that these are broadcast to; None where there is none."""
+    different = {shape for shape in shapes if shape}
+    if len(different) < 2:
+        return next(iter(different), ())
+    try:
+        return broadcast_shapes(*different)
+    except ValueError:
+        return None

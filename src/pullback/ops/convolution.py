@@ -6,7 +6,6 @@ a weight (out, *kernel, in/groups), and the same weight serves the transpose, wh
 
 from collections.abc import Sequence
 from math import prod
-from numbers import Integral
 from typing import Any, Literal, TypeAlias
 
 from ..autodiff.examples import example, normal
@@ -15,7 +14,8 @@ from ..backends import Array, Namespace
 from .linear_algebra import matmul
 from .manipulation import reshape
 from .padding import Pairs
-from .windows import Lengths, PerAxis, _fold, _unfold, batched, each_axis, positions_of, span_of
+from .sizes import Lengths, PerAxis, axes_of, each_axis, is_whole, lengths_of, shape_of, whole
+from .windows import _fold, _unfold, batched, positions_of, span_of
 
 __all__ = ["conv", "conv_transpose", "conv_weight"]
 
@@ -213,11 +213,11 @@ def conv(
     axes, given = _arguments("conv", weight, stride, dilation, groups)
     kernel = tuple(weight.shape[1:-1])
     pairs = pairs_of(padding, kernel, given["stride"], given["dilation"])
-    x, whole = batched("conv", x, axes)
-    _check_channels("conv", x, weight.shape[-1] * groups, tuple(weight.shape), bias, weight.shape[0])
+    _check_bias("conv", weight, bias, weight.shape[0])
+    x, batch = batched("conv", x, axes, weight.shape[-1] * given["groups"])
     positions_of("conv", tuple(x.shape[1:-1]), kernel=kernel, padding=pairs, **_steps(given))
     y = _conv(x, weight, padding=pairs, **given) if bias is None else _conv(x, weight, bias, padding=pairs, **given)
-    return y if whole else reshape(y, tuple(y.shape[1:]))
+    return y if batch else reshape(y, tuple(y.shape[1:]))
 
 
 def conv_transpose(
@@ -246,8 +246,8 @@ def conv_transpose(
         )
     sides = each_axis(padding, axes, "padding", least=0)
     pairs = tuple((n, n - extra) for n, extra in zip(sides, more, strict=True))
-    x, whole = batched("conv_transpose", x, axes)
-    _check_channels("conv_transpose", x, weight.shape[0], tuple(weight.shape), bias, weight.shape[-1] * groups)
+    _check_bias("conv_transpose", weight, bias, weight.shape[-1] * given["groups"])
+    x, batch = batched("conv_transpose", x, axes, weight.shape[0])
     lengths = transposed_lengths(tuple(x.shape[1:-1]), tuple(weight.shape[1:-1]), padding=pairs, **_steps(given))
     if any(n < 1 for n in lengths):
         raise ValueError(
@@ -256,7 +256,7 @@ def conv_transpose(
         )
     inputs = (x, weight) if bias is None else (x, weight, bias)
     y = _conv_transpose(*inputs, padding=pairs, **given)
-    return y if whole else reshape(y, tuple(y.shape[1:]))
+    return y if batch else reshape(y, tuple(y.shape[1:]))
 
 
 def output_padding_for(
@@ -269,11 +269,11 @@ def output_padding_for(
     Raises ValueError where there is none.
     """
     axes = len(kernel)
-    asked = tuple(output_size)[len(shape) - axes - 1 : -1] if len(output_size) == len(shape) else tuple(output_size)
+    asked = lengths_of(output_size, axes)
     pairs = tuple((n, n) for n in padding)
     least = transposed_lengths(shape[len(shape) - axes - 1 : -1], kernel, stride, pairs, dilation)
-    more = tuple(n - m for n, m in zip(asked, least, strict=False))
-    if len(asked) != axes or any(not 0 <= n < step for n, step in zip(more, stride, strict=True)):
+    more = tuple(n - m for n, m in zip(asked, least, strict=True))
+    if any(not 0 <= n < step for n, step in zip(more, stride, strict=True)):
         most = tuple(n + step - 1 for n, step in zip(least, stride, strict=True))
         raise ValueError(
             f"conv_transpose of shape {shape} gives lengths between {least} and {most}; got output_size={output_size}"
@@ -292,17 +292,14 @@ def conv_weight(
     Returns (out, *kernel_size, in/groups).
     Raises ValueError where the shapes do not fit together.
     """
-    axes = len(x.shape) - 2
-    kernel = each_axis(kernel_size, axes, "kernel_size")
-    given: dict[str, Any] = {
-        "stride": each_axis(stride, axes, "stride"),
-        "dilation": each_axis(dilation, axes, "dilation"),
-        "groups": groups,
-    }
+    axes = axes_of("conv_weight", x, kernel_size)
+    kernel, given = each_axis(kernel_size, axes, "kernel_size"), _numbers("conv_weight", axes, stride, dilation, groups)
+    (x, _), (cotangent, _) = batched("conv_weight", x, axes), batched("conv_weight", cotangent, axes)
     pairs = pairs_of(padding, kernel, given["stride"], given["dilation"])
     positions = positions_of("conv_weight", tuple(x.shape[1:-1]), kernel=kernel, padding=pairs, **_steps(given))
     shape = (x.shape[0], *positions)
-    if tuple(cotangent.shape[:-1]) != shape or x.shape[-1] % groups or cotangent.shape[-1] % groups:
+    channels = x.shape[-1], cotangent.shape[-1]
+    if tuple(cotangent.shape[:-1]) != shape or 0 in channels or any(n % given["groups"] for n in channels):
         raise ValueError(
             f"conv_weight of x {tuple(x.shape)} with a kernel {kernel} takes a cotangent of shape {shape} and channels "
             f"after it, the channels of both multiples of groups={groups}; got {tuple(cotangent.shape)}"
@@ -314,7 +311,7 @@ def pairs_of(padding: Any, kernel: Lengths, stride: Lengths, dilation: Lengths) 
     """What is added before and after each spatial axis. An odd total of "same" has its odd element after."""
     if isinstance(padding, str):
         if padding not in ("same", "valid"):
-            raise ValueError(f"padding is 'same', 'valid' or numbers; got {padding!r}")
+            raise ValueError(f"padding is 'same', 'valid' or whole numbers; got {padding!r}")
         if padding == "valid":
             return ((0, 0),) * len(kernel)
         if any(step != 1 for step in stride):
@@ -322,8 +319,7 @@ def pairs_of(padding: Any, kernel: Lengths, stride: Lengths, dilation: Lengths) 
         return tuple(((n - 1) // 2, n // 2) for n in span_of(kernel, dilation))
     if isinstance(padding, Sequence) and any(isinstance(pair, Sequence) for pair in padding):
         if len(padding) != len(kernel) or any(
-            not isinstance(pair, Sequence) or len(pair) != 2 or not all(isinstance(n, Integral) for n in pair)
-            for pair in padding
+            not isinstance(pair, Sequence) or len(pair) != 2 or not all(map(is_whole, pair)) for pair in padding
         ):
             raise ValueError(f"padding in pairs has (before, after) for each of {len(kernel)} axes; got {padding!r}")
         return tuple((int(before), int(after)) for before, after in padding)
@@ -332,29 +328,30 @@ def pairs_of(padding: Any, kernel: Lengths, stride: Lengths, dilation: Lengths) 
 
 def _arguments(what: str, weight: Array, stride: Any, dilation: Any, groups: int) -> tuple[int, dict[str, Any]]:
     """How many spatial axes there are, and what says where the kernel lies."""
-    shape = tuple(weight.shape)
+    shape = shape_of(f"{what}, as its weight,", weight)
     axes = len(shape) - 2
-    if axes < 1 or 0 in shape[1:-1]:
-        raise ValueError(f"{what} takes a weight (channels, *kernel, channels); got shape {shape}")
-    if not isinstance(groups, Integral) or groups < 1 or shape[0] % groups:
-        raise ValueError(
-            f"{what} in groups={groups!r} parts the first axis of a weight of shape {shape}; it must go up"
-        )
-    steps = {"stride": each_axis(stride, axes, "stride"), "dilation": each_axis(dilation, axes, "dilation")}
-    return axes, {**steps, "groups": int(groups)}
+    if axes < 1 or 0 in shape:
+        raise ValueError(f"{what} takes a weight (channels, *kernel, channels), none of them 0; got shape {shape}")
+    given = _numbers(what, axes, stride, dilation, groups)
+    if shape[0] % given["groups"]:
+        raise ValueError(f"{what} in groups={groups} takes a weight whose first axis they divide; got shape {shape}")
+    return axes, given
+
+
+def _numbers(what: str, axes: int, stride: Any, dilation: Any, groups: Any) -> dict[str, Any]:
+    return {
+        "stride": each_axis(stride, axes, "stride"),
+        "dilation": each_axis(dilation, axes, "dilation"),
+        "groups": whole(groups, f"{what}: groups"),
+    }
 
 
 def _steps(given: dict[str, Any]) -> dict[str, Any]:
     return {"stride": given["stride"], "dilation": given["dilation"]}
 
 
-def _check_channels(
-    what: str, x: Array, channels: int, weight_shape: tuple[int, ...], bias: Array | None, out: int
-) -> None:
-    if x.shape[-1] != channels:
+def _check_bias(what: str, weight: Array, bias: Array | None, out: int) -> None:
+    if bias is not None and shape_of(f"{what}, as its bias,", bias) != (out,):
         raise ValueError(
-            f"{what} with a weight of shape {weight_shape} takes {channels} channels on the last axis; got shape "
-            f"{tuple(x.shape)}. Channels are last here: pb.moveaxis(x, 1, -1)"
+            f"{what} with a weight of shape {tuple(weight.shape)} takes a bias ({out},); got {tuple(bias.shape)}"
         )
-    if bias is not None and tuple(bias.shape) != (out,):
-        raise ValueError(f"{what} with a weight of shape {weight_shape} takes a bias ({out},); got {tuple(bias.shape)}")

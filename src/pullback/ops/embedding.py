@@ -10,6 +10,7 @@ from .creation import ones_like
 from .data_types import astype
 from .indexing import take
 from .manipulation import expand_dims, reshape
+from .precision import in_float32
 from .scatter import scatter_add
 from .searching import where
 from .utility import anywhere
@@ -51,8 +52,7 @@ def embedding(
     Tensor([[4., 5.],
             [0., 1.]], dtype=float32)
     """
-    if dtype_name(indices.dtype) not in KINDS["integral"]:
-        raise TypeError(f"embedding takes indices of integers; got {dtype_name(indices.dtype)}")
+    _check_integers("embedding takes indices", indices)
     rows = _embedding(indices, weight)
     if not isinstance(rows, Tensor) or not rows.requires_grad:
         return rows
@@ -66,6 +66,13 @@ def embedding(
     return rows
 
 
+def _check_integers(what: str, given: Array) -> None:
+    dtype = getattr(given, "dtype", None)
+    if dtype is None or dtype_name(dtype) not in KINDS["integral"]:
+        got = type(given).__name__ if dtype is None else dtype_name(dtype)
+        raise TypeError(f"{what} in an array of integers; got {got}. Make one: pb.asarray(..., dtype='int64')")
+
+
 @op(
     differentiable=False,
     examples=[
@@ -73,6 +80,7 @@ def embedding(
         example(_TABLE, integers(4, high=5), max_norm=0.5, norm_type=float("inf")),
     ],
 )
+@in_float32
 def renormalized_rows(
     xp: Namespace, weight: Array, indices: Array, /, *, max_norm: float, norm_type: float = 2.0
 ) -> Array:
@@ -80,6 +88,7 @@ def renormalized_rows(
 
     weight: (n, size). indices: integers of any shape, in [0, n). norm_type: the p of the norm, may be infinite.
     """
+    _check_integers("renormalized_rows takes indices", indices)
     flat = xp.reshape(indices, (-1,))
     named = scatter_add(xp.astype(xp.ones_like(flat), weight.dtype), flat, size=weight.shape[0]) > 0
     sizes = xp.abs(weight)
@@ -99,6 +108,7 @@ _OFFSETS = values([0, 2, 2], differentiable=False)
     examples=[
         example(_BAGGED, _TABLE, _OFFSETS, normal(6), mode="sum"),
         example(_BAGGED, _TABLE, _OFFSETS, padding_idx=4),
+        example(_BAGGED, _TABLE, values([0, 2, 2, 5], differentiable=False), include_last_offset=True),
         example(_REPEATED, _TABLE, mode="max", padding_idx=1),
     ]
 )
@@ -118,12 +128,13 @@ def embedding_bag(
     """Rows of a table with these numbers, put together bag by bag.
 
     indices: (B, N), a bag in each row; or (M,), all bags in one row, with `offsets`. weight: (n, size).
-    offsets: (B,), where each bag begins, 0 first; with `include_last_offset` (B + 1,), M last.
+    offsets: (B,), where each bag begins, 0 first and none below the one before it or above M. With
+        `include_last_offset` (B + 1,), the last of which is where the last bag ends; what comes behind is in none.
     per_sample_weights: like the indices: what each row is multiplied by; for the sum only.
     mode: "sum", "mean" or "max". padding_idx, scale_grad_by_freq: as for `embedding`; padding is in no bag.
     Returns (B, size); zeros for an empty bag.
     Raises ValueError for another mode, for weights with another mode than the sum or of another shape than the
-    indices, and for offsets with two axes of indices or missing with one; else as `embedding`.
+    indices, and for offsets that are others, with two axes of indices or missing with one; else as `embedding`.
     """
     if mode not in ("sum", "mean", "max"):
         raise ValueError(f"mode is 'sum', 'mean' or 'max'; got {mode!r}")
@@ -134,31 +145,46 @@ def embedding_bag(
     flat = xp.reshape(indices, (-1,))
     places = xp.cumulative_sum(xp.ones_like(flat), dtype=xp.int64) - 1
     if offsets is None:
-        count, starts = indices.shape[0], None
-        bags = places // max(indices.shape[1], 1)
+        bags, count = places // max(indices.shape[1], 1), indices.shape[0]
     else:
-        starts = offsets[:-1] if include_last_offset else offsets
-        count = starts.shape[0]
-        bags = xp.searchsorted(xp.astype(starts, xp.int64), places, side="right") - 1
+        offsets = _checked(xp, offsets, flat.shape[0], include_last_offset)
+        bags, count = xp.searchsorted(offsets, places, side="right") - 1, offsets.shape[0]
     rows = embedding(flat, weight, scale_grad_by_freq=scale_grad_by_freq)
     kept = xp.ones_like(flat) > 0 if padding_idx is None else flat != padding_idx % weight.shape[0]
+    last = count - 1 if offsets is not None and include_last_offset else count  # behind it is what is in no bag
+    if not count:
+        return rows[:0, :]
     if mode == "max":
-        return _largest(xp, rows, kept, bags, count, None if starts is None else xp.astype(starts, xp.int64))
+        return _largest(xp, rows, kept, bags, count, offsets)[:last, :]
     if per_sample_weights is not None:
         rows = rows * xp.expand_dims(xp.reshape(per_sample_weights, (-1,)), axis=1)
     rows = xp.where(xp.expand_dims(kept, axis=1), rows, xp.zeros_like(rows))
     total = scatter_add(rows, bags, size=count)
     if mode == "sum":
-        return total
+        return total[:last, :]
     members = scatter_add(xp.astype(kept, rows.dtype), bags, size=count)
-    return total / xp.expand_dims(xp.maximum(members, 1), axis=1)
+    return (total / xp.expand_dims(xp.maximum(members, 1), axis=1))[:last, :]
+
+
+def _checked(xp: Namespace, offsets: Array, length: int, ended: bool) -> Array:
+    """Offsets as int64. Raises TypeError for no integers, ValueError where they do not part the indices."""
+    _check_integers("embedding_bag takes offsets", offsets)
+    if len(offsets.shape) != 1 or (ended and not offsets.shape[0]):
+        raise ValueError(f"offsets are (B,), or (B + 1,) with include_last_offset; got shape {tuple(offsets.shape)}")
+    offsets = xp.astype(offsets, xp.int64)
+    if not offsets.shape[0]:
+        return offsets
+    first, last = offsets[:1] != 0, offsets[-1:] > length
+    if bool(anywhere(xp.concat([first, offsets[1:] < offsets[:-1], last]))):
+        raise ValueError(f"offsets begin with 0, never fall, and end at {length}, the number of indices, or before")
+    return offsets
 
 
 def _largest(xp: Namespace, rows: Array, kept: Array, bags: Array, count: int, starts: Array | None) -> Array:
     """The largest of each bag's rows, element by element: the bags are padded to the longest."""
     total, size = rows.shape
-    if not total or not count:
-        return xp.zeros((count, size), dtype=rows.dtype, device=rows.device)
+    if not total:
+        return scatter_add(rows, bags, size=count)
     if starts is None:
         padded, inside = xp.reshape(rows, (count, -1, size)), xp.reshape(kept, (count, -1))
     else:

@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from itertools import product
-from math import prod
+from math import nan, prod
 from typing import Any
 
 from ..autodiff.examples import example, normal, uniform, values
 from ..autodiff.op import op
 from ..backends import Array, Namespace
 from .elementwise import abs as absolute
-from .elementwise import clip, floor
+from .elementwise import clip, floor, isinf, isnan
+from .floating import check_floating
 from .linear_algebra import matmul, matrix_transpose
 from .searching import where
+from .sizes import each_axis
+from .taps import cubic_far, cubic_near
 
 __all__ = ["affine_grid", "grid_sample"]
 
@@ -41,17 +44,23 @@ def grid_sample(
         result the point (x, y), or (x, y, z), in which -1 and 1 are the ends of the width, the height and the depth.
     mode: `"bilinear"` (of volumes too), `"nearest"`, or `"bicubic"` for images.
     padding_mode: what lies outside: `"zeros"`, the nearest pixel of the `"border"`, or the `"reflection"` of the image.
+        A coordinate that is NaN lies outside too, before the first pixel; in a reflection, an infinite one as well.
     align_corners: whether -1 and 1 are the centres of the corner pixels, rather than the image's edges.
     Returns (N, *positions, C).
-    Raises ValueError for shapes and modes that do not go together.
+    Raises ValueError for shapes and modes that do not go together, and for an image without a pixel; TypeError for
+    arrays that are not floating.
     """
-    n, *lengths, c = x.shape
-    axes, positions = len(lengths), tuple(grid.shape[1:-1])
-    if axes not in (2, 3) or len(grid.shape) != axes + 2 or grid.shape[0] != n or grid.shape[-1] != axes:
+    check_floating("grid_sample", x)
+    check_floating("grid_sample, as its points,", grid)
+    shape, axes = tuple(x.shape), len(x.shape) - 2
+    if axes not in (2, 3) or len(grid.shape) != axes + 2 or (grid.shape[0], grid.shape[-1]) != (shape[0], axes):
         raise ValueError(
             "grid_sample takes (N, H, W, C) with points (N, *positions, 2), or (N, D, H, W, C) with "
-            f"(N, *positions, 3); got {tuple(x.shape)} and {tuple(grid.shape)}"
+            f"(N, *positions, 3); got {shape} and {tuple(grid.shape)}"
         )
+    (n, *lengths, c), positions = shape, tuple(grid.shape[1:-1])
+    if 0 in lengths:
+        raise ValueError(f"grid_sample takes images of at least one pixel; got shape {shape}")
     if mode not in ("bilinear", "nearest", "bicubic") or (mode == "bicubic" and axes == 3):
         raise ValueError(f"mode is 'bilinear', 'nearest' or, for images, 'bicubic'; got {mode!r} for {axes} axes")
     if padding_mode not in ("zeros", "border", "reflection"):
@@ -59,6 +68,8 @@ def grid_sample(
     along = []
     for axis, length in enumerate(lengths):
         point = xp.reshape(grid[..., axes - 1 - axis], (-1,))
+        # Infinities make no sums: they are NaN, or end where there is nothing but the border.
+        point = clip(point, -9.0, 9.0) if padding_mode == "border" else where(isinf(point), nan, point)
         place = (point + 1) * ((length - 1) / 2) if align_corners else ((point + 1) * length - 1) / 2
         along.append(_taps(xp, place, length, mode, padding_mode, align_corners))
     first = xp.arange(n, dtype=xp.int64, device=x.device)
@@ -80,7 +91,8 @@ def _taps(
     def tap(at: Array, weight: Array) -> tuple[Array, Array]:
         at = _inside(xp, at, length, padding_mode, align_corners) if mode == "bicubic" else at
         held = clip(at, 0.0, length - 1.0)
-        return xp.astype(held, xp.int64), where(held == at, weight, 0.0)
+        known = where(isnan(held), 0.0, held)  # what NaN is as a whole number depends on the machine
+        return xp.astype(known, xp.int64), where(held == at, weight, 0.0)
 
     if mode != "bicubic":
         place = _inside(xp, place, length, padding_mode, align_corners)
@@ -88,36 +100,24 @@ def _taps(
         nearest = xp.round(place)
         return [tap(nearest, xp.ones_like(place))]
     start = floor(place)
-    t = place - start
+    t = where(isnan(place), 0.0, place - start)
     if mode == "bilinear":
         return [tap(start, 1 - t), tap(start + 1, t)]
-    weights = (_far(t + 1), _near(t), _near(1 - t), _far(2 - t))
+    weights = (cubic_far(t + 1), cubic_near(t), cubic_near(1 - t), cubic_far(2 - t))
     return [tap(start + shift, weight) for shift, weight in enumerate(weights, -1)]
 
 
 def _inside(xp: Namespace, place: Array, length: int, padding_mode: str, align_corners: bool) -> Array:
-    """Points outside an axis taken back to it."""
+    """Points outside an axis taken back to it, and those that are nowhere to its start."""
     if padding_mode == "zeros":
         return place
     if padding_mode == "reflection":
         least, span = (0.0, length - 1.0) if align_corners else (-0.5, float(length))
-        if not span:
-            return place * 0.0
         distance = absolute(place - least)
-        turns = floor(distance / span)
+        turns = floor(distance / (span or 1.0))
         rest = distance - turns * span
         place = where(xp.remainder(turns, 2.0) == 0, rest + least, span - rest + least)
-    return clip(place, 0.0, length - 1.0)
-
-
-def _near(t: Array) -> Array:
-    """Cubic convolution (Keys, 1981) up to a distance of 1, with the slope -0.75 there."""
-    return (1.25 * t - 2.25) * t * t + 1
-
-
-def _far(t: Array) -> Array:
-    """Cubic convolution between the distances 1 and 2."""
-    return -0.75 * (((t - 5) * t + 8) * t - 4)
+    return where(isnan(place), 0.0, clip(place, 0.0, length - 1.0))
 
 
 @op(
@@ -134,12 +134,13 @@ def affine_grid(xp: Namespace, theta: Array, /, size: Sequence[int], align_corne
     Returns (N, H, W, 2), or (N, D, H, W, 3).
     Raises ValueError where theta and the size do not go together.
     """
-    lengths, axes = tuple(map(int, size[1:-1])), len(size) - 2
+    axes = len(size) - 2 if hasattr(size, "__len__") else 0
     if axes not in (2, 3) or tuple(theta.shape) != (size[0], axes, axes + 1):
         raise ValueError(
             f"affine_grid takes theta (N, 2, 3) with size (N, H, W, C), or (N, 3, 4) with (N, D, H, W, C); got "
-            f"{tuple(theta.shape)} and {tuple(size)}"
+            f"{tuple(theta.shape)} and {size!r}"
         )
+    lengths = each_axis(size[1:-1], axes, "affine_grid: size")
     columns: list[Any] = []
     for axis, length in enumerate(lengths):
         end = 0.0 if length == 1 else 1.0 if align_corners else 1 - 1 / length

@@ -26,11 +26,14 @@ def split_heads(xp: Namespace, x: Array, /, *, heads: tuple[int, ...], batch_fir
 
     x: (N, L, features), or (L, N, features) where not batch_first; without N, (L, features), N is 1. All heads are of
     one size, so one product can give queries, keys and values: heads=(8, 8, 8), or of grouped queries (8, 2, 2).
+    Raises ValueError where the features are not parted equally.
 
     >>> import pullback as pb
     >>> [part.shape for part in split_heads(pb.zeros((5, 10, 48)), heads=(8, 2, 2))]
     [(5, 8, 10, 4), (5, 2, 10, 4), (5, 2, 10, 4)]
     """
+    if len(x.shape) not in (2, 3) or x.shape[-1] % sum(heads):
+        raise ValueError(f"split_heads parts (N, L, features) equally among heads={heads}; got shape {tuple(x.shape)}")
     if len(x.shape) == 2:
         x, batch_first = xp.expand_dims(x, axis=0), True
     whole = xp.reshape(x, (*x.shape[:2], sum(heads), x.shape[2] // sum(heads)))

@@ -64,6 +64,8 @@ def _(xp: Namespace, g: Array, x1: Array, x2_shape: tuple[int, ...]) -> Array:
         example(normal(5, 3), normal(4, 3)),
         example(normal(2, 5, 3), normal(4, 3), normal(4)),
         example(normal(3), normal(4, 3), normal(4)),
+        example(normal(2, 5, 0), normal(4, 0), normal(4)),
+        example(normal(2, 5, 3), normal(0, 3), normal(0)),
     ]
 )
 def linear(xp: Namespace, x: Array, weight: Array, bias: Array | None = None, /) -> Array:
@@ -71,8 +73,7 @@ def linear(xp: Namespace, x: Array, weight: Array, bias: Array | None = None, /)
 
     x: (..., in). weight: (out, in). bias: (out,), or None. Returns (..., out).
     """
-    flat = x if len(x.shape) == 2 else xp.reshape(x, (-1, x.shape[-1]))
-    y = matmul(flat, matrix_transpose(weight))
+    y = matmul(_rows(xp, x), matrix_transpose(weight))
     if bias is not None:
         y = y + bias
     return y if len(x.shape) == 2 else xp.reshape(y, (*x.shape[:-1], weight.shape[0]))
@@ -84,8 +85,12 @@ linear.vjp("bias")(lambda xp, g: g)
 
 @linear.vjp("weight")
 def _(xp: Namespace, g: Array, x: Array) -> Array:
-    rows = xp.reshape(g, (-1, g.shape[-1])), xp.reshape(x, (-1, x.shape[-1]))
-    return matmul(matrix_transpose(rows[0]), rows[1])
+    return matmul(matrix_transpose(_rows(xp, g)), _rows(xp, x))
+
+
+def _rows(xp: Namespace, x: Array) -> Array:
+    """An array as a matrix: all axes but the last as one."""
+    return x if len(x.shape) == 2 else xp.reshape(x, (prod(x.shape[:-1]), x.shape[-1]))
 
 
 @op(

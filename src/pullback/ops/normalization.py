@@ -1,21 +1,24 @@
 """Normalization: values brought to mean 0 and variance 1, or to length 1, over some axes. Channels are last.
 
-Variances are means of squared deviations, never differences of large numbers. The vjps compute the statistics again
-from the input, so that nothing else is kept for them.
+Variances are means of squared deviations, never differences of large numbers, and of float16 they are taken in
+float32. The vjps compute the statistics again from the input, so that nothing else is kept for them.
 """
 
+from collections.abc import Sequence
 from math import prod
-from typing import Any
 
 from ..autodiff.examples import example, normal, uniform
 from ..autodiff.op import op
 from ..backends import Array, Namespace
+from .floating import check_floating
 from .linalg import vector_norm
-from .linear_algebra import matmul, matrix_transpose, vecdot
+from .manipulation import broadcast_shapes
+from .precision import in_float32, wide
+from .sizes import whole
 
 __all__ = [
-    "batch_norm", "group_norm", "instance_norm", "layer_norm", "local_response_norm", "normalize",
-    "power_iteration", "rms_norm", "running_statistics", "spectral_norm", "standardize", "weight_norm",
+    "batch_norm", "group_norm", "instance_norm", "instance_statistics", "layer_norm", "local_response_norm",
+    "normalize", "rms_norm", "running_statistics", "standardize",
 ]  # fmt: skip
 
 
@@ -42,10 +45,22 @@ def _weighted(g: Array, weight: Array | None) -> Array:
 
 
 def _last_axes(name: str, x: Array, normalized_shape: int | tuple[int, ...]) -> tuple[int, ...]:
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    shape = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (normalized_shape,)
     if not shape or tuple(x.shape[-len(shape) :]) != shape:
         raise ValueError(f"{name} takes (..., {', '.join(map(str, shape))}); got shape {tuple(x.shape)}")
     return tuple(range(-len(shape), 0))
+
+
+def _check(name: str, x: Array, axes: tuple[int, ...], weight: Array | None, bias: Array | None = None) -> None:
+    """Raise TypeError where x is not floating, ValueError where weight or bias have not the lengths of its axes."""
+    check_floating(name, x)
+    shape = tuple(x.shape[axis] for axis in axes)
+    for factor, given in (("weight", weight), ("bias", bias)):
+        if given is not None and tuple(given.shape) != shape:
+            raise ValueError(
+                f"{name} of an array of shape {tuple(x.shape)} takes a {factor} of shape {shape}; "
+                f"got {tuple(given.shape)}"
+            )
 
 
 @op(
@@ -56,6 +71,7 @@ def _last_axes(name: str, x: Array, normalized_shape: int | tuple[int, ...]) -> 
         example(normal(5, 7), normalized_shape=(7,)),
     ]
 )
+@in_float32
 def layer_norm(
     xp: Namespace,
     x: Array,
@@ -70,17 +86,19 @@ def layer_norm(
 
     x: (..., *normalized_shape), floating. weight, bias: of shape `normalized_shape`, or None.
     eps: added to the variance.
-    Raises ValueError where the last axes of x are not those.
+    Raises TypeError where x is not floating, ValueError where the last axes of x, or weights, are not of those lengths.
 
     >>> import pullback as pb
     >>> layer_norm(pb.tensor([[1.0, 3.0]]), normalized_shape=2, eps=0.0)
     Tensor([[-1.,  1.]], dtype=float32)
     """
     axes = _last_axes("layer_norm", x, normalized_shape)
+    _check("layer_norm", x, axes, weight, bias)
     return _affine(_standardized(xp, x, axes, eps)[0], weight, bias)
 
 
 @layer_norm.vjp("x", "weight", "bias")
+@in_float32
 def _(
     xp: Namespace, g: Array, x: Array, weight: Array | None, *, normalized_shape: int | tuple[int, ...], eps: float
 ) -> tuple[Array, Array, Array]:
@@ -96,6 +114,7 @@ def _(
         example(normal(3, 4), normalized_shape=(4,)),
     ]
 )
+@in_float32
 def rms_norm(
     xp: Namespace,
     x: Array,
@@ -108,8 +127,9 @@ def rms_norm(
     """Each sample over its root mean square along the last axes, times weight (Zhang and Sennrich, 2019).
 
     x: (..., *normalized_shape), floating. weight: of shape `normalized_shape`, or None.
-    eps: added to the mean square; None for the dtype's own, by which 1 and the next number differ.
-    Raises ValueError where the last axes of x are not those.
+    eps: added to the mean square; None for the dtype's own, by which 1 and the next number differ; for float16 that of
+        float32, in which the mean is taken.
+    Raises TypeError where x is not floating, ValueError where the last axes of x, or weights, are not of those lengths.
 
     >>> import pullback as pb
     >>> rms_norm(pb.tensor([[1.0, -1.0], [2.0, 0.0]]), normalized_shape=2)
@@ -117,10 +137,12 @@ def rms_norm(
            [ 1.4142135,  0.       ]], dtype=float32)
     """
     axes = _last_axes("rms_norm", x, normalized_shape)
+    _check("rms_norm", x, axes, weight)
     return _affine(x * _reciprocal_size(xp, x, axes, eps), weight, None)
 
 
 @rms_norm.vjp("x", "weight")
+@in_float32
 def _(
     xp: Namespace,
     g: Array,
@@ -149,6 +171,7 @@ def _reciprocal_size(xp: Namespace, x: Array, axes: tuple[int, ...], eps: float 
         example(normal(4, 4, 2), normal(2)),
     ]
 )
+@in_float32
 def batch_norm(
     xp: Namespace, x: Array, weight: Array | None = None, bias: Array | None = None, /, *, eps: float = 1e-5
 ) -> tuple[Array, Array, Array]:
@@ -156,13 +179,17 @@ def batch_norm(
 
     x: (N, ..., C), floating. weight, bias: (C,), or None. eps: added to the variance.
     Returns the result, of x's shape; the means and the variances of the channels, (C,). The variance is that of the
-    batch itself, not corrected; `standardize` is the same with given statistics.
+    batch itself, not corrected; both are float32 for float16. `standardize` is the same with given statistics.
+    Raises TypeError where x is not floating, ValueError where weight or bias have another shape.
 
     >>> import pullback as pb
     >>> y, mean, var = batch_norm(pb.tensor([[1.0], [3.0]]), eps=0.0)
     >>> y.tolist(), mean.tolist(), var.tolist()
     ([[-1.0], [1.0]], [2.0], [1.0])
     """
+    if len(x.shape) < 2:
+        raise ValueError(f"batch_norm takes (N, ..., C); got shape {tuple(x.shape)}")
+    _check("batch_norm", x, (-1,), weight, bias)
     axes = tuple(range(len(x.shape) - 1))
     mean = xp.mean(x, axis=axes)
     centred = x - mean
@@ -171,6 +198,7 @@ def batch_norm(
 
 
 @batch_norm.vjp("x", "weight", "bias")
+@in_float32
 def _(
     xp: Namespace, g: tuple[Array, Array, Array], x: Array, weight: Array | None, *, eps: float
 ) -> tuple[Array, Array, Array]:
@@ -188,6 +216,7 @@ def _(
         example(normal(5, 3), normal(3), uniform(3, low=0.5)),
     ]
 )
+@in_float32
 def standardize(
     xp: Namespace,
     x: Array,
@@ -199,38 +228,46 @@ def standardize(
     *,
     eps: float = 1e-5,
 ) -> Array:
-    """x less a given mean, over the root of a given variance, times weight, plus bias; all broadcast.
+    """x less a given mean, over the root of a given variance, times weight, plus bias; all broadcast to x.
 
-    eps: added to the variance.
+    eps: added to the variance. Raises TypeError where x is not floating, ValueError for what is not broadcast to it.
 
     >>> import pullback as pb
     >>> standardize(pb.tensor([[1.0], [5.0]]), pb.tensor([1.0]), pb.tensor([4.0]), eps=0.0).tolist()
     [[0.0], [2.0]]
     """
+    check_floating("standardize", x)
+    shapes = [tuple(a.shape) for a in (x, mean, var, weight, bias) if a is not None]
+    if broadcast_shapes(*shapes) != shapes[0]:
+        raise ValueError(f"standardize broadcasts all else to x, of shape {shapes[0]}; got {shapes[1:]}")
     return _affine((x - mean) / xp.sqrt(var + eps), weight, bias)
 
 
 @standardize.vjp("x")
+@in_float32
 def _(xp: Namespace, g: Array, var: Array, weight: Array | None, *, eps: float) -> Array:
     return _weighted(g, weight) / xp.sqrt(var + eps)
 
 
 @standardize.vjp("mean")
+@in_float32
 def _(xp: Namespace, g: Array, var: Array, weight: Array | None, *, eps: float) -> Array:
     return -_weighted(g, weight) / xp.sqrt(var + eps)
 
 
 @standardize.vjp("var")
+@in_float32
 def _(xp: Namespace, g: Array, x: Array, mean: Array, var: Array, weight: Array | None, *, eps: float) -> Array:
     return -0.5 * _weighted(g, weight) * (x - mean) / ((var + eps) * xp.sqrt(var + eps))
 
 
 @standardize.vjp("weight")
+@in_float32
 def _(xp: Namespace, g: Array, x: Array, mean: Array, var: Array, *, eps: float) -> Array:
     return g * (x - mean) / xp.sqrt(var + eps)
 
 
-standardize.vjp("bias")(lambda xp, g: g)
+standardize.vjp("bias")(in_float32(lambda xp, g: g))
 
 
 @op(
@@ -256,11 +293,24 @@ def running_statistics(
 
     batch_var: not corrected; size: how many values it is of, by which it is corrected here.
     momentum: the share of the new batch in the averages; None averages over all batches alike.
+    Each keeps its dtype, whatever that of the batch is.
     """
     count = count + 1
-    share = momentum if momentum is not None else 1 / xp.astype(count, mean.dtype)
+    share = momentum if momentum is not None else 1 / xp.astype(count, batch_mean.dtype)
     unbiased = batch_var * (size / max(size - 1, 1))
-    return mean + share * (batch_mean - mean), var + share * (unbiased - var), count
+    renewed = mean + share * (batch_mean - mean), var + share * (unbiased - var)
+    return xp.astype(renewed[0], mean.dtype), xp.astype(renewed[1], var.dtype), count
+
+
+@op(differentiable=False, examples=[example(normal(2, 3, 4)), example(normal(3, 2, 2, 2))])
+def instance_statistics(xp: Namespace, x: Array, /) -> tuple[Array, Array]:
+    """The means and the variances, not corrected, of the channels of each sample, averaged over the samples.
+
+    x: (N, ..., C), floating. Returns two arrays (C,), float32 for float16.
+    """
+    x, axes = wide(xp, x), tuple(range(1, len(x.shape) - 1))
+    deviations = x - xp.mean(x, axis=axes, keepdims=True)
+    return xp.mean(x, axis=(0, *axes)), xp.mean(xp.square(deviations), axis=(0, *axes))
 
 
 @op(
@@ -272,6 +322,7 @@ def running_statistics(
         example(normal(2, 4, 3), num_groups=1),
     ]
 )
+@in_float32
 def group_norm(
     xp: Namespace,
     x: Array,
@@ -285,17 +336,20 @@ def group_norm(
     """Groups of channels brought to mean 0 and variance 1 in each sample, times weight, plus bias (Wu and He, 2018).
 
     x: (N, ..., C), floating. weight, bias: (C,), or None. num_groups: into how many equal groups C is parted.
-    Raises ValueError where they would not be equal.
+    Raises TypeError where x is not floating, ValueError where they would not be equal or weights have another shape.
 
     >>> import pullback as pb
     >>> group_norm(pb.tensor([[1.0, 3.0, 5.0, 9.0]]), num_groups=2, eps=0.0).tolist()
     [[-1.0, 1.0, -1.0, 1.0]]
     """
-    unit = _standardized(xp, _grouped(xp, x, num_groups), (1, 3), eps)[0]
+    grouped = _grouped(xp, x, num_groups)
+    _check("group_norm", x, (-1,), weight, bias)
+    unit = _standardized(xp, grouped, (1, 3), eps)[0]
     return _affine(xp.reshape(unit, x.shape), weight, bias)
 
 
 @group_norm.vjp("x", "weight", "bias")
+@in_float32
 def _(
     xp: Namespace, g: Array, x: Array, weight: Array | None, *, num_groups: int, eps: float
 ) -> tuple[Array, Array, Array]:
@@ -317,7 +371,7 @@ def instance_norm(
 ) -> Array:
     """Each channel of each sample brought to mean 0 and variance 1, times weight, plus bias (Ulyanov et al., 2016).
 
-    x: (N, ..., C), floating. weight, bias: (C,), or None.
+    x: (N, ..., C), floating. weight, bias: (C,), or None. Raises what `group_norm` raises.
     """
     return group_norm(x, weight, bias, num_groups=x.shape[-1], eps=eps)
 
@@ -329,21 +383,26 @@ def instance_norm(
         example(normal(2, 3), size=6, alpha=1.0),
     ]
 )
+@in_float32
 def local_response_norm(
     xp: Namespace, x: Array, /, *, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Array:
     """x over (k + alpha * the mean square of `size` neighbouring channels)**beta (Krizhevsky et al., 2012).
 
     x: (N, ..., C), floating. Channels beyond the ends count as 0.
+    Raises TypeError where x is not floating, ValueError for a size below 1.
 
     >>> import pullback as pb
     >>> local_response_norm(pb.tensor([[1.0, 1.0, 1.0]]), size=2, alpha=2.0, beta=1.0).tolist()
     [[0.5, 0.3333333432674408, 0.3333333432674408]]
     """
+    check_floating("local_response_norm", x)
+    whole(size, "size")
     return x * _energy(xp, x, size, alpha, k) ** -beta
 
 
 @local_response_norm.vjp("x")
+@in_float32
 def _(xp: Namespace, g: Array, x: Array, *, size: int, alpha: float, beta: float, k: float) -> Array:
     energy = _energy(xp, x, size, alpha, k)
     received = _window_sums(xp, g * x * energy ** (-beta - 1), (size - 1) // 2, size // 2)
@@ -372,6 +431,7 @@ def _window_sums(xp: Namespace, x: Array, before: int, behind: int) -> Array:
         example(normal(2, 3), eps=10.0),
     ]
 )
+@in_float32
 def normalize(xp: Namespace, x: Array, /, *, p: float = 2.0, axis: int = -1, eps: float = 1e-12) -> Array:
     """x over its norm along an axis.
 
@@ -381,71 +441,5 @@ def normalize(xp: Namespace, x: Array, /, *, p: float = 2.0, axis: int = -1, eps
     >>> normalize(pb.tensor([3.0, 4.0])).tolist()
     [0.6000000238418579, 0.800000011920929]
     """
+    check_floating("normalize", x)
     return x / xp.maximum(vector_norm(x, axis=axis, keepdims=True, ord=p), eps)
-
-
-@op(
-    examples=[
-        example(normal(3, 2, 2), uniform(3, 1, 1), axis=0),
-        example(normal(3, 4), uniform(1, 4), axis=-1),
-        example(normal(3, 4), uniform(), axis=None),
-    ]
-)
-def weight_norm(xp: Namespace, direction: Array, magnitude: Array, /, *, axis: int | None = 0) -> Array:
-    """Weights of given norms and directions (Salimans and Kingma, 2016).
-
-    direction: any shape. axis: the norm is one for each index along it; None has one norm for all.
-    magnitude: the norms, of direction's shape with length 1 along all other axes; with None of no axes.
-    """
-    ndim = len(direction.shape)
-    others = None if axis is None else tuple(a for a in range(ndim) if a != axis % ndim)
-    return direction * (magnitude / vector_norm(direction, axis=others, keepdims=axis is not None))
-
-
-@op(
-    examples=[
-        example(normal(3, 4), normal(3), normal(4)),
-        example(normal(3, 2, 4), normal(4), normal(6), order=(2, 0, 1)),
-    ]
-)
-def spectral_norm(
-    xp: Namespace, weight: Array, u: Array, v: Array, /, *, order: tuple[int, ...] | None = None
-) -> Array:
-    """A weight over its largest singular value, given the singular vectors u and v (Miyato et al., 2018).
-
-    order: the axes of the weight in the order in which the first makes the rows of a matrix and the others its
-        columns; None as they are.
-    u: (rows,). v: (columns,). `power_iteration` finds them.
-    """
-    return weight / vecdot(u, matmul(_matrix(xp, weight, order), v))
-
-
-@op(
-    differentiable=False,
-    examples=[
-        example(normal(3, 4), normal(3), normal(4)),
-        example(normal(3, 2, 4), normal(4), normal(6), order=(2, 0, 1), steps=3),
-    ],
-)
-def power_iteration(
-    xp: Namespace,
-    weight: Array,
-    u: Array,
-    v: Array,
-    /,
-    *,
-    order: tuple[int, ...] | None = None,
-    steps: int = 1,
-    eps: float = 1e-12,
-) -> tuple[Array, Array]:
-    """Vectors u and v nearer to the weight's first singular vectors, each of length 1; arguments as there."""
-    matrix = _matrix(xp, weight, order)
-    for _ in range(steps):
-        u = normalize(matmul(matrix, v), eps=eps)
-        v = normalize(matmul(matrix_transpose(matrix), u), eps=eps)
-    return u, v
-
-
-def _matrix(xp: Namespace, weight: Array, order: tuple[int, ...] | None) -> Any:
-    ordered = weight if order is None else xp.permute_dims(weight, order)
-    return xp.reshape(ordered, (ordered.shape[0], prod(ordered.shape[1:])))

@@ -1,11 +1,13 @@
 """Padding: an array continued past its ends, by a constant or by its own values."""
 
 from collections.abc import Sequence
+from numbers import Number
 from typing import Any, Literal, TypeAlias, get_args
 
 from ..autodiff.examples import example, normal
 from ..autodiff.op import op
-from ..backends import Array, Namespace
+from ..backends import Array, Namespace, dtype_name, is_complex, is_floating
+from .sizes import is_whole, shape_of
 
 __all__ = ["pad"]
 
@@ -81,15 +83,16 @@ def pad(x: Array, padding: Pairs, /, *, mode: Mode = "constant", value: float = 
         end, `"circular"` begins again at the other end.
     Returns x's dtype, each axis longer by its pair.
     Raises ValueError where padding does not fit x's axes, where "reflect" is asked for as many elements as there are or
-    "circular" for more, and where more is cut off than there is.
+    "circular" for more, and where more is cut off than there is; TypeError for a padding that is no whole numbers, and
+    for a value that x's dtype does not hold.
 
     >>> import pullback as pb
     >>> pb.pad(pb.asarray([[1, 2, 3]]), ((0, 0), (2, 1)), mode="reflect")
     Tensor([[3, 2, 1, 2, 3, 2]], dtype=int64)
     """
-    shape = tuple(x.shape)
-    padding = _checked(shape, padding, mode)
+    padding = _checked(shape_of("pad", x), padding, mode)
     if mode == "constant":
+        _check_value(value, x.dtype)
         return _pad(x, padding=padding, value=value)
     added = tuple((max(before, 0), max(after, 0)) for before, after in padding)
     cut = tuple((min(before, 0), min(after, 0)) for before, after in padding)
@@ -104,16 +107,30 @@ def _checked(shape: tuple[int, ...], padding: Any, mode: str) -> Pairs:
     """The padding as a tuple of pairs, if it fits."""
     if mode not in get_args(Mode):
         raise ValueError(f"pad knows the modes {', '.join(get_args(Mode))}; got {mode!r}")
-    pairs = tuple(tuple(pair) if isinstance(pair, (tuple, list)) else (pair,) for pair in padding)
-    if len(pairs) != len(shape) or any(len(pair) != 2 for pair in pairs):
+    given = padding.tolist() if hasattr(padding, "tolist") else padding
+    pairs: Any = None
+    if isinstance(given, Sequence):
+        pairs = tuple(tuple(pair) if isinstance(pair, (tuple, list)) else (pair,) for pair in given)
+    if pairs is None or len(pairs) != len(shape) or any(len(pair) != 2 for pair in pairs):
         raise ValueError(
             f"pad takes a pair (before, after) for each of the {len(shape)} axes of shape {shape}; got {padding!r}"
         )
+    if not all(is_whole(n) for pair in pairs for n in pair):
+        raise TypeError(f"pad takes pairs of whole numbers; got {padding!r}")
     for axis, (n, pair) in enumerate(zip(shape, pairs, strict=True)):
         left = n + min(pair[0], 0) + min(pair[1], 0)
         if left < 0 and (mode != "constant" or n + sum(pair) < 0):
             raise ValueError(f"pad cuts at most {n} off axis {axis} of shape {shape}; got {pair}")
         most = {"reflect": n - 1, "circular": left, "replicate": max(pair) if n else 0}.get(mode, max(pair))
         if max(pair) > most and max(pair) > 0:
-            raise ValueError(f"pad(mode={mode!r}) adds at most {most} to axis {axis} of shape {shape}; got {pair}")
-    return pairs
+            raise ValueError(
+                f"pad(mode={mode!r}) adds at most {max(most, 0)} to axis {axis} of shape {shape}; got {pair}"
+            )
+    return tuple((int(before), int(after)) for before, after in pairs)
+
+
+def _check_value(value: Any, dtype: Any) -> None:
+    """Raises TypeError for a constant that would become another one in this dtype."""
+    kept = isinstance(value, Number) and (is_complex(dtype) or not isinstance(value, complex))
+    if not kept or not (is_floating(dtype) or float(value).is_integer()):
+        raise TypeError(f"pad of {dtype_name(dtype)} takes a value that such an array holds; got {value!r}")

@@ -5,24 +5,25 @@ differs from `max`, whose ties share. NaN is greater than all else.
 """
 
 from collections.abc import Sequence
-from math import prod
-from numbers import Integral
+from math import isfinite, prod
+from numbers import Real
 from typing import Any
 
 from ..autodiff.examples import example, integers, normal, values
 from ..autodiff.op import op
 from ..autodiff.tensor import Tensor
-from ..backends import Array, Namespace, dtype_name, is_floating
+from ..backends import Array, Namespace, dtype_name
 from .elementwise import pow as power
+from .floating import check_floating
 from .indexing import take_along_axis
 from .manipulation import reshape
 from .random import Generator, default_generator, random_uniform
 from .resampling import resample
 from .scatter import scatter_add_along_axis
 from .searching import where
+from .sizes import PerAxis, axes_of, each_axis, is_whole, lengths_of, ratios, shape_of
 from .taps import Taps, adaptive, sliding, sliding_count
 from .utility import anywhere
-from .windows import PerAxis, each_axis
 
 __all__ = [
     "adaptive_avg_pool", "adaptive_max_pool", "avg_pool", "fractional_max_pool", "global_avg_pool", "global_max_pool",
@@ -136,7 +137,7 @@ def max_pool(
     >>> y.tolist(), indices.tolist()
     ([[[5.0], [3.0]]], [[[1], [3]]])
     """
-    axes = _axes(x, kernel_size)
+    axes = axes_of("max_pool", x, kernel_size)
     given = _sizes("max_pool", x, axes, kernel_size, stride, padding, dilation, ceil_mode)
     return _pooled(x, tuple(sliding(*facts, ceil_mode) for facts in given), return_indices)
 
@@ -148,7 +149,7 @@ def adaptive_max_pool(
 
     output_size: how many regions along each axis, one number for all or one for each; None keeps an axis as it is.
     """
-    return _pooled(x, _regions(x, output_size), return_indices)
+    return _pooled(x, _regions("adaptive_max_pool", x, output_size), return_indices)
 
 
 def _pooled(x: Array, taps: tuple[Taps, ...], return_indices: bool) -> Any:
@@ -172,11 +173,12 @@ def avg_pool(
     >>> avg_pool(pb.reshape(pb.asarray([1.0, 5.0, 2.0, 3.0]), (1, 4, 1)), 2).tolist()
     [[[3.0], [2.5]]]
     """
-    axes = _axes(x, kernel_size)
-    if divisor_override == 0:
-        raise ValueError("divisor_override is what sums are divided by; it cannot be 0")
+    axes = axes_of("avg_pool", x, kernel_size)
+    if divisor_override is not None and (not is_whole(divisor_override) or divisor_override == 0):
+        raise ValueError(f"divisor_override is a whole number, and not 0; got {divisor_override!r}")
     divisor = "one" if divisor_override is not None else "padding" if count_include_pad else "inside"
-    given = _sizes("avg_pool", _floating("avg_pool", x), axes, kernel_size, stride, padding, 1, ceil_mode)
+    check_floating("avg_pool", x)
+    given = _sizes("avg_pool", x, axes, kernel_size, stride, padding, 1, ceil_mode)
     y = resample(x, taps=tuple(sliding(*facts, ceil_mode, divisor) for facts in given))
     return y if divisor_override is None else y / divisor_override
 
@@ -191,7 +193,9 @@ def adaptive_avg_pool(x: Array, /, output_size: int | Sequence[int | None] | Non
     >>> adaptive_avg_pool(pb.reshape(pb.asarray([1.0, 5.0, 3.0]), (1, 3, 1)), 2).tolist()
     [[[3.0], [4.0]]]
     """
-    return resample(_floating("adaptive_avg_pool", x), taps=_regions(x, output_size))
+    taps = _regions("adaptive_avg_pool", x, output_size)
+    check_floating("adaptive_avg_pool", x)
+    return resample(x, taps=taps)
 
 
 def lp_pool(
@@ -201,12 +205,22 @@ def lp_pool(
 
     x, kernel_size, stride, ceil_mode: as for `avg_pool`. Where the sum is 0, so is the gradient; where it is negative,
     as it can be for odd p, the result is NaN.
+    Raises ValueError for a `norm_type` that is 0 or not finite.
     """
-    axes = _axes(x, kernel_size)
+    check_norm_type("lp_pool", norm_type)
+    axes = axes_of("lp_pool", x, kernel_size)
     count = prod(each_axis(kernel_size, axes, "kernel_size"))
     total = avg_pool(power(x, float(norm_type)), kernel_size, stride, ceil_mode=ceil_mode) * count
     safe = where(total == 0, 1.0, total)
     return where(total == 0, 0.0, power(safe, 1.0 / norm_type))
+
+
+def check_norm_type(what: str, norm_type: Any) -> None:
+    """Raises ValueError where there is no such norm of sums."""
+    if not isinstance(norm_type, Real) or not isfinite(norm_type) or norm_type == 0:
+        raise ValueError(
+            f"{what} takes a finite norm_type that is not 0; got {norm_type!r}. That of infinity is max_pool(abs(x))"
+        )
 
 
 def global_avg_pool(x: Array, /, *, keepdims: bool = False) -> Array:
@@ -229,7 +243,7 @@ def global_max_pool(x: Array, /, *, keepdims: bool = False) -> Array:
 
 def _flat(x: Array) -> tuple[int, ...]:
     """The shape of x with its spatial axes made one."""
-    shape = tuple(x.shape)
+    shape = shape_of("pooling", x)
     if len(shape) < 3 or 0 in shape[1:-1]:
         raise ValueError(f"pooling takes (N, *lengths, C), with at least one pixel; got shape {shape}")
     return shape[0], prod(shape[1:-1]), shape[-1]
@@ -285,7 +299,7 @@ def max_unpool(
     >>> max_unpool(*max_pool(x, 2, return_indices=True), 2).tolist()
     [[[0.0], [5.0], [3.0], [0.0]]]
     """
-    axes = _axes(x, kernel_size)
+    axes = axes_of("max_unpool", x, kernel_size)
     kernel = each_axis(kernel_size, axes, "kernel_size")
     steps = kernel if stride is None else each_axis(stride, axes, "stride")
     pads = each_axis(padding, axes, "padding", least=0)
@@ -295,10 +309,11 @@ def max_unpool(
     if "int" not in dtype_name(indices.dtype):
         raise TypeError(f"max_unpool takes integers for indices; got {dtype_name(indices.dtype)}")
     usual = tuple((n - 1) * s - 2 * p + k for n, s, p, k in zip(positions, steps, pads, kernel, strict=True))
-    lengths = usual if output_size is None else tuple(map(int, output_size))
-    lengths = lengths[1:-1] if len(lengths) == axes + 2 else lengths
-    if len(lengths) != axes or any(abs(n - m) >= s for n, m, s in zip(lengths, usual, steps, strict=True)):
-        raise ValueError(f"output_size is the {axes} lengths, less than a stride from {usual}; got {output_size}")
+    lengths = usual if output_size is None else lengths_of(output_size, axes)
+    if min(lengths) < 1 or any(abs(n - m) >= s for n, m, s in zip(lengths, usual, steps, strict=True)):
+        raise ValueError(
+            f"max_unpool gives lengths of 1 or more, less than a stride from {usual}; got output_size={output_size}"
+        )
     if bool(anywhere((indices < 0) | (indices >= prod(lengths)))):
         raise ValueError(f"max_unpool takes indices from 0 to {prod(lengths) - 1}, for the lengths {lengths}")
     lead, c = tuple(x.shape[: -1 - axes]), x.shape[-1]
@@ -358,9 +373,9 @@ def fractional_max_pool(
     samples: values in [0, 1) that decide where the windows of each image and channel start, (N, C, axes); uniformly
         drawn where they are not given.
     Returns (N, *positions, C), with `return_indices` also where each was; see `max_pool`.
-    Raises ValueError where the windows do not fit.
+    Raises ValueError where the windows do not fit, and where not exactly one of output_size and output_ratio is given.
     """
-    axes = _axes(x, kernel_size)
+    axes = axes_of("fractional_max_pool", x, kernel_size)
     if len(x.shape) == axes + 1:
         whole = fractional_max_pool(
             reshape(x, (1, *x.shape)), kernel_size, output_size, output_ratio=output_ratio,
@@ -369,10 +384,10 @@ def fractional_max_pool(
         return (whole[0][0], whole[1][0]) if return_indices else whole[0]
     n, *lengths, c = x.shape
     kernel = each_axis(kernel_size, axes, "kernel_size")
-    if output_size is None:
-        ratios = (output_ratio,) * axes if isinstance(output_ratio, (int, float)) else tuple(output_ratio or ())
-        output_size = tuple(int(length * ratio) for length, ratio in zip(lengths, ratios, strict=True))
-    counts = each_axis(output_size, axes, "output_size")
+    output_size, output_ratio = fractions("fractional_max_pool", axes, output_size, output_ratio)
+    if output_ratio is not None:
+        output_size = tuple(int(length * ratio) for length, ratio in zip(lengths, output_ratio, strict=True))
+    counts = each_axis(output_size, axes, "the number of windows")
     if any(count + size - 1 > length for count, size, length in zip(counts, kernel, lengths, strict=True)):
         raise ValueError(
             f"{counts} windows of {kernel} do not fit into {tuple(lengths)}: output + kernel - 1 <= length"
@@ -382,7 +397,7 @@ def fractional_max_pool(
         offset = generator.advance(n * c * axes)
         like = x.detach() if isinstance(x, Tensor) else x
         samples = random_uniform(like, seed=generator.seed, offset=offset, shape=(n, c, axes))
-    if tuple(samples.shape) != (n, c, axes):
+    if shape_of("fractional_max_pool, as its samples,", samples) != (n, c, axes):
         raise ValueError(f"the random samples are (N, C, axes) = {(n, c, axes)}; got shape {tuple(samples.shape)}")
     places = _fractional_places(x, samples, kernel=kernel, counts=counts)
     flat = reshape(x, (n, prod(lengths), c))
@@ -391,18 +406,18 @@ def fractional_max_pool(
     return (y, places) if return_indices else y
 
 
-def _axes(x: Array, size: Any) -> int:
-    """How many spatial axes there are: as many as sizes, and of one size all but the first and the last."""
-    axes = len(x.shape) - 2 if size is None or isinstance(size, Integral) else len(tuple(size))
-    if not 1 <= axes < len(x.shape):
-        raise ValueError(f"pooling takes (N, *lengths, C), or (*lengths, C); got shape {tuple(x.shape)}, size {size}")
-    return axes
-
-
-def _floating(what: str, x: Array) -> Array:
-    if not is_floating(x.dtype):
-        raise TypeError(f"{what} takes a floating array; got {dtype_name(x.dtype)}")
-    return x
+def fractions(
+    what: str, axes: int, output_size: PerAxis | None, output_ratio: float | Sequence[float] | None
+) -> tuple[tuple[int, ...] | None, tuple[float, ...] | None]:
+    """How many windows there are along each axis, or their shares of the lengths, whichever is given."""
+    if (output_size is None) == (output_ratio is None):
+        raise ValueError(f"{what} takes either output_size or output_ratio; got {output_size!r} and {output_ratio!r}")
+    if output_ratio is None:
+        return each_axis(output_size, axes, f"{what}: output_size"), None
+    shares = ratios(output_ratio, axes, f"{what}: output_ratio")
+    if max(shares) >= 1:
+        raise ValueError(f"{what}: output_ratio is between 0 and 1 for each of {axes} axes; got {output_ratio!r}")
+    return None, shares
 
 
 def _sizes(
@@ -425,11 +440,10 @@ def _sizes(
     return found
 
 
-def _regions(x: Array, output_size: Any) -> tuple[Taps, ...]:
-    axes = _axes(x, output_size)
+def _regions(what: str, x: Array, output_size: Any) -> tuple[Taps, ...]:
+    axes = axes_of(what, x, output_size)
     lengths = tuple(x.shape[-1 - axes : -1])
-    given = (output_size,) * axes if output_size is None or isinstance(output_size, Integral) else tuple(output_size)
-    counts = tuple(n if count is None else count for n, count in zip(lengths, given, strict=True))
-    if min(lengths) < 1 or any(not isinstance(count, Integral) or count < 1 for count in counts):
-        raise ValueError(f"output_size is 1 or more, or None, for each of {axes} axes; got {output_size} for {lengths}")
-    return tuple(adaptive(n, int(count)) for n, count in zip(lengths, counts, strict=True))
+    counts = each_axis(output_size, axes, f"{what}: output_size", optional=True)
+    if min(lengths) < 1:
+        raise ValueError(f"{what} takes at least one pixel; got lengths {lengths}")
+    return tuple(adaptive(n, n if count is None else count) for n, count in zip(lengths, counts, strict=True))

@@ -6,6 +6,8 @@ from ..autodiff.examples import example, integers, normal
 from ..autodiff.op import op
 from ..backends import Array, Namespace
 from .creation import empty
+from .floating import check_floating
+from .sizes import whole
 
 __all__ = ["alibi_bias", "alibi_slopes", "rotary_embedding", "sinusoidal_positions"]
 
@@ -36,18 +38,20 @@ def rotary_embedding(
     base: pair i turns by position / base ** (2 i / E).
     interleaved: pairs are neighbours (0 with 1, as in the paper and GPT-J); else halves (0 with E / 2, as in Llama).
     inverse: turn back.
-    Returns the shape and dtype of x. Raises ValueError where E is odd. Angles are taken in float64.
+    Returns the shape and dtype of x. Raises TypeError where x is not floating, ValueError where E is odd. Angles are
+    taken in float64.
 
     >>> import pullback as pb
     >>> pb.rotary_embedding(pb.asarray([[1.0, 0.0], [1.0, 0.0]]))
     Tensor([[1.        , 0.        ],
            [0.5403023 , 0.84147096]], dtype=float32)
     """
-    length, width = x.shape[-2:]
-    if width % 2:
+    check_floating("rotary_embedding", x)
+    if len(x.shape) < 2 or x.shape[-1] % 2:
         raise ValueError(
-            f"rotary_embedding turns pairs of features, so their number is even; got shape {tuple(x.shape)}"
+            f"rotary_embedding takes (..., L, E), and as it turns pairs of features, E is even; got {tuple(x.shape)}"
         )
+    length, width = x.shape[-2:]
     if positions is None:
         places = xp.arange(start, start + length, dtype=xp.float64, device=x.device)
     else:
@@ -83,14 +87,15 @@ def alibi_slopes(num_heads: int) -> list[float]:
     """How steeply each head's attention falls with distance (Press, Smith and Lewis, "Train short, test long", 2022).
 
     Of n heads, n a power of 2, head i has 2 ** (-8 (i + 1) / n); other numbers fill up with every second slope of
-    twice as many heads, as the paper's own code does.
+    twice as many heads, as the paper's own code does. Raises ValueError for less than one head.
 
     >>> alibi_slopes(4)
     [0.25, 0.0625, 0.015625, 0.00390625]
     """
-    whole = 1 << (num_heads.bit_length() - 1)
-    slopes = [2.0 ** (-8 * (i + 1) / whole) for i in range(whole)]
-    return slopes + [2.0 ** (-4 * (i + 1) / whole) for i in range(0, 2 * (num_heads - whole), 2)]
+    num_heads = whole(num_heads, "num_heads")
+    power = 1 << (num_heads.bit_length() - 1)
+    slopes = [2.0 ** (-8 * (i + 1) / power) for i in range(power)]
+    return slopes + [2.0 ** (-4 * (i + 1) / power) for i in range(0, 2 * (num_heads - power), 2)]
 
 
 @op(
@@ -99,12 +104,16 @@ def alibi_slopes(num_heads: int) -> list[float]:
 )
 def alibi_bias_like(xp: Namespace, like: Array, /, *, num_heads: int, keys: int, queries: int | None = None) -> Array:
     """`alibi_bias` in the dtype of `like`, where it lives."""
-    slopes = xp.asarray(alibi_slopes(num_heads), dtype=like.dtype, device=like.device)
-    places = xp.arange(keys, dtype=like.dtype, device=like.device) - (keys - 1)
+    check_floating("alibi_bias", like)
+    keys = whole(keys, "key_length", least=0)
+    if queries is not None and not 0 <= queries <= keys:
+        raise ValueError(f"alibi_bias has queries stand at the last of {keys} keys; got query_length={queries!r}")
+    slopes = xp.asarray(alibi_slopes(num_heads), dtype=xp.float64, device=like.device)
+    places = xp.arange(keys, dtype=xp.float64, device=like.device) - (keys - 1)
     distances = xp.expand_dims(places, axis=0)
     if queries is not None:
         distances = -xp.abs(distances - xp.expand_dims(places[keys - queries :], axis=1))
-    return xp.reshape(slopes, (-1, 1, 1)) * distances
+    return xp.astype(xp.reshape(slopes, (-1, 1, 1)) * distances, like.dtype)
 
 
 def alibi_bias(
@@ -115,6 +124,7 @@ def alibi_bias(
     query_length: how many of the last keys the queries stand at, for (num_heads, query_length, key_length). Without,
         (num_heads, 1, key_length), for causal attention: there only differences along a row count, so that one row
         serves all and memory stays linear.
+    Raises ValueError for less than one head, and for more queries than keys. Distances are taken in float64.
 
     >>> alibi_bias(2, 3)
     Tensor([[[-0.125     , -0.0625    ,  0.        ]],
@@ -132,6 +142,8 @@ def sinusoidal_positions_like(
     xp: Namespace, like: Array, /, *, length: int, width: int, start: int = 0, base: float = 10000.0
 ) -> Array:
     """`sinusoidal_positions` in the dtype of `like`, where it lives."""
+    check_floating("sinusoidal_positions", like)
+    length, width = whole(length, "length", least=0), whole(width, "d_model", least=0)
     places = xp.arange(start, start + length, dtype=xp.float64, device=like.device)
     speeds = xp.asarray([base ** (-i / width) for i in range(0, width, 2)], dtype=xp.float64, device=like.device)
     angles = xp.expand_dims(places, axis=-1) * speeds

@@ -20,6 +20,7 @@ from ..autodiff.tensor import Tensor
 from ..backends import Array, Namespace, dtype_name
 from ..backends.host import host
 from .creation import empty
+from .floating import check_floating
 
 __all__ = [
     "Generator", "alpha_dropout", "default_generator", "drop_path", "dropout", "manual_seed", "normal", "permutation",
@@ -238,7 +239,7 @@ def dropout(
     axes: the axes along which it is drawn anew; what differs along other axes only is dropped together. None for all:
         each element by itself. (0, -1) drops whole channels, (0,) whole samples.
     Returns x itself when not training.
-    Raises ValueError when p lies outside [0, 1].
+    Raises ValueError when p lies outside [0, 1], TypeError where something is to be dropped of integers.
 
     >>> import pullback as pb
     >>> dropout(pb.ones((2, 3)), p=0.5, axes=(0,), generator=pb.Generator(1)).tolist()
@@ -247,6 +248,7 @@ def dropout(
     _check_share(p)
     if not training or p == 0:
         return x
+    check_floating("dropout", x)
     if p == 1:
         return x * 0.0
     return _masked(x, _draw_mask(x, p, axes, generator), scale=1 / (1 - p))
@@ -269,6 +271,7 @@ def alpha_dropout(
     _check_share(p)
     if not training or p == 0:
         return x
+    check_floating("alpha_dropout", x)
     if p == 1:
         return x * 0.0
     scale = ((1 - p) * (1 + p * _SATURATION**2)) ** -0.5
@@ -295,6 +298,7 @@ def drop_path(
     if scale_by_keep or drop_prob in (0, 1) or not training:
         return dropout(x, p=drop_prob, training=training, axes=(0,), generator=generator)
     _check_share(drop_prob)
+    check_floating("drop_path", x)
     return _masked(x, _draw_mask(x, drop_prob, (0,), generator))
 
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from math import floor
-from numbers import Real
-from typing import Any
 
 from ..autodiff.examples import example, integers, normal
 from ..autodiff.op import op
-from ..backends import Array, Namespace, dtype_name, is_floating
+from ..backends import Array, Namespace, dtype_name
+from .floating import check_floating
 from .manipulation import permute_dims, reshape
+from .sizes import each_axis, ratios, shape_of, whole
 from .taps import Taps, adaptive, identity, nearest, resampled, sliding
 
 __all__ = ["channel_shuffle", "interpolate", "pixel_shuffle", "pixel_unshuffle"]
@@ -70,25 +70,26 @@ def interpolate(
     recompute_scale_factor: whether the factor is taken from the rounded lengths rather than as given.
     antialias: whether bilinear and bicubic take in all that a pixel covers where an image becomes smaller.
     Returns (N, *new lengths, C) in the dtype of x.
-    Raises ValueError for a mode that is not one of these axes, and for arguments that do not go together.
+    Raises ValueError for a mode that is not one of these axes, and for arguments that do not go together; TypeError for
+    lengths that are no whole numbers.
 
     >>> import pullback as pb
     >>> interpolate(pb.asarray([[[0.0], [1.0]]]), scale_factor=2, mode="linear").tolist()
     [[[0.0], [0.25], [0.75], [1.0]]]
     """
-    axes = len(x.shape) - 2
-    lengths = tuple(x.shape[1:-1])
-    _check_mode(mode, axes, align_corners, antialias, tuple(x.shape))
-    if not is_floating(x.dtype) and not mode.startswith("nearest"):
-        raise TypeError(f"interpolate with mode={mode!r} takes a floating array; got {dtype_name(x.dtype)}")
+    shape = shape_of("interpolate", x)
+    axes, lengths = len(shape) - 2, shape[1:-1]
+    _check_mode(mode, axes, align_corners, antialias, shape)
+    if not mode.startswith("nearest"):
+        check_floating(f"interpolate with mode={mode!r}", x)
     if (size is None) == (scale_factor is None):
         raise ValueError(f"interpolate takes either size or scale_factor; got {size!r} and {scale_factor!r}")
     scales: tuple[float | None, ...] = (None,) * axes
     if scale_factor is not None:
-        scales = _each(scale_factor, axes, "scale_factor")
-        counts = tuple(floor(n * scale) for n, scale in zip(lengths, scales, strict=True))
+        factors = ratios(scale_factor, axes, "interpolate: scale_factor")
+        scales, counts = factors, tuple(floor(n * factor) for n, factor in zip(lengths, factors, strict=True))
     else:
-        counts = tuple(map(int, _each(size, axes, "size")))
+        counts = each_axis(size, axes, "interpolate: size")
     if recompute_scale_factor:
         if scale_factor is None:
             raise ValueError("recompute_scale_factor goes with scale_factor, not with size")
@@ -106,23 +107,18 @@ def interpolate(
 
 
 def _check_mode(mode: str, axes: int, align_corners: bool | None, antialias: bool, shape: tuple[int, ...]) -> None:
-    if mode not in _MODES:
+    if not isinstance(mode, str) or mode not in _MODES:
         raise ValueError(f"mode is one of {', '.join(_MODES)}; got {mode!r}")
     wanted = _MODES[mode]
     if axes < 1 or (wanted and wanted != axes):
-        raise ValueError(f"mode={mode!r} is for {wanted or 'any'} spatial axes, between N and C; got shape {shape}")
+        raise ValueError(
+            f"interpolate with mode={mode!r} takes (N, *lengths, C) with {wanted or '1 or more'} lengths; "
+            f"got shape {shape}"
+        )
     if align_corners is not None and not mode.endswith(("linear", "cubic")):
         raise ValueError(f"align_corners goes with the modes that are linear or cubic; got mode={mode!r}")
     if antialias and mode not in ("bilinear", "bicubic"):
         raise ValueError(f"antialias goes with the modes bilinear and bicubic; got mode={mode!r}")
-
-
-def _each(value: Any, axes: int, name: str) -> tuple[Any, ...]:
-    """A number for each spatial axis."""
-    given = (value,) * axes if isinstance(value, Real) else tuple(value)
-    if len(given) != axes:
-        raise ValueError(f"{name} is one number, or one for each of the {axes} spatial axes; got {value!r}")
-    return given
 
 
 def pixel_shuffle(x: Array, /, upscale_factor: int) -> Array:
@@ -137,8 +133,8 @@ def pixel_shuffle(x: Array, /, upscale_factor: int) -> Array:
     Tensor([[0, 1],
             [2, 3]], dtype=int64)
     """
-    r, shape = upscale_factor, tuple(x.shape)
-    if len(shape) < 3 or r < 1 or shape[-1] % (r * r):
+    r, shape = whole(upscale_factor, "pixel_shuffle: upscale_factor"), shape_of("pixel_shuffle", x)
+    if len(shape) < 3 or shape[-1] % (r * r):
         raise ValueError(f"pixel_shuffle by {r} takes (..., H, W, C * {r} * {r}); got shape {shape}")
     (*lead, h, w, c), n = shape, len(shape) - 3
     parted = reshape(x, (*lead, h, w, c // (r * r), r, r))
@@ -152,8 +148,8 @@ def pixel_unshuffle(x: Array, /, downscale_factor: int) -> Array:
     x: (..., H * r, W * r, C). Returns (..., H, W, C * r * r).
     Raises ValueError where the lengths are no multiples of r.
     """
-    r, shape = downscale_factor, tuple(x.shape)
-    if len(shape) < 3 or r < 1 or shape[-3] % r or shape[-2] % r:
+    r, shape = whole(downscale_factor, "pixel_unshuffle: downscale_factor"), shape_of("pixel_unshuffle", x)
+    if len(shape) < 3 or shape[-3] % r or shape[-2] % r:
         raise ValueError(f"pixel_unshuffle by {r} takes (..., H * {r}, W * {r}, C); got shape {shape}")
     (*lead, h, w, c), n = shape, len(shape) - 3
     parted = reshape(x, (*lead, h // r, r, w // r, r, c))
@@ -170,8 +166,9 @@ def channel_shuffle(x: Array, /, groups: int) -> Array:
     >>> channel_shuffle(pb.arange(6), 2)
     Tensor([0, 3, 1, 4, 2, 5], dtype=int64)
     """
-    (*lead, c), n = tuple(x.shape), len(x.shape) - 1
-    if groups < 1 or c % groups:
-        raise ValueError(f"channel_shuffle takes channels that are a multiple of groups={groups}; got {c}")
+    groups, shape = whole(groups, "channel_shuffle: groups"), shape_of("channel_shuffle", x)
+    if not shape or shape[-1] % groups:
+        raise ValueError(f"channel_shuffle takes (..., C) with C a multiple of groups={groups}; got shape {shape}")
+    (*lead, c), n = shape, len(shape) - 1
     parted = reshape(x, (*lead, groups, c // groups))
-    return reshape(permute_dims(parted, (*range(n), n + 1, n)), tuple(x.shape))
+    return reshape(permute_dims(parted, (*range(n), n + 1, n)), shape)

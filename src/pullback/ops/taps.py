@@ -9,7 +9,9 @@ from typing import Any
 
 from ..backends.host import host
 
-__all__ = ["Taps", "adaptive", "identity", "nearest", "resampled", "sliding", "sliding_count"]
+__all__ = [
+    "Taps", "adaptive", "cubic_far", "cubic_near", "identity", "nearest", "resampled", "sliding", "sliding_count",
+]  # fmt: skip
 
 _CACHED = 512
 """How many maps are remembered, of each kind."""
@@ -109,7 +111,10 @@ def sliding(
     places = starts + taps * dilation
     inside = (places >= 0) & (places < length)
     if not inside.any(axis=1).all():
-        raise ValueError(f"some windows of {kernel} places, {dilation} apart, lie wholly in a padding of {padding}")
+        raise ValueError(
+            f"some windows of {kernel} places, {dilation} apart, over a length of {length} lie wholly in a padding of "
+            f"{padding}; make it or the dilation smaller, or the input longer"
+        )
     first, last = inside.argmax(axis=1)[:, None], kernel - 1 - inside[:, ::-1].argmax(axis=1)[:, None]
     totals = {
         "one": host.ones((count, 1)),
@@ -188,8 +193,15 @@ def _triangle(x: Any) -> Any:
 
 
 def _cubic(x: Any, a: float = -0.75) -> Any:
-    """Cubic convolution (Keys, 1981); `a` is its slope at 1."""
     x = host.abs(x)
-    near = ((a + 2) * x - (a + 3)) * x * x + 1
-    far = a * (((x - 5) * x + 8) * x - 4)
-    return host.where(x <= 1, near, host.where(x < 2, far, 0.0))
+    return host.where(x <= 1, cubic_near(x, a), host.where(x < 2, cubic_far(x, a), 0.0))
+
+
+def cubic_near(t: Any, a: float = -0.75) -> Any:
+    """Cubic convolution (Keys, 1981) at distances up to 1; `a` is its slope there."""
+    return ((a + 2) * t - (a + 3)) * t * t + 1
+
+
+def cubic_far(t: Any, a: float = -0.75) -> Any:
+    """Cubic convolution at distances between 1 and 2, where it ends."""
+    return a * (((t - 5) * t + 8) * t - 4)

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from itertools import product
 from math import prod
-from numbers import Integral
-from typing import Any, TypeAlias
+from typing import Any
 
 from ..autodiff.examples import example, normal
 from ..autodiff.op import op
@@ -12,23 +11,9 @@ from ..backends import Array, Namespace
 from .manipulation import reshape
 from .padding import Pairs, pad
 from .scatter import embed
+from .sizes import Lengths, PerAxis, axes_of, each_axis, spatial_shape
 
 __all__ = ["fold", "unfold"]
-
-Lengths: TypeAlias = tuple[int, ...]
-"""One number for each spatial axis."""
-PerAxis: TypeAlias = int | Sequence[int]
-"""One number for all spatial axes, or one for each."""
-
-
-def each_axis(value: Any, axes: int, name: str, *, least: int = 1) -> Lengths:
-    """A number for each of the spatial axes. Raises ValueError where they are not as many, TypeError for no numbers."""
-    given = (value,) * axes if isinstance(value, Integral) else tuple(value) if isinstance(value, Sequence) else value
-    if not isinstance(given, tuple) or not all(isinstance(n, Integral) for n in given):
-        raise TypeError(f"{name} is a whole number, or one for each of the {axes} spatial axes; got {value!r}")
-    if len(given) != axes or any(n < least for n in given):
-        raise ValueError(f"{name} is {least} or more for each of the {axes} spatial axes; got {value!r}")
-    return tuple(map(int, given))
 
 
 def span_of(kernel: Lengths, dilation: Lengths) -> Lengths:
@@ -50,17 +35,10 @@ def positions_of(
     return tuple((n - reach) // step + 1 for n, reach, step in zip(padded, span, stride, strict=True))
 
 
-def batched(what: str, x: Array, axes: int) -> tuple[Array, bool]:
-    """x with an axis for the batch, and whether it had one. Raises ValueError for another number of axes."""
-    shape = tuple(x.shape)
-    if len(shape) == axes + 2:
-        return x, True
-    if len(shape) != axes + 1:
-        raise ValueError(
-            f"{what} over {axes} spatial axes takes (N, *lengths, channels), or (*lengths, channels) of one sample; "
-            f"got shape {shape}"
-        )
-    return reshape(x, (1, *shape)), False
+def batched(what: str, x: Array, axes: int, channels: int | None = None) -> tuple[Array, bool]:
+    """x with an axis for the batch, and whether it had one; raises as `spatial_shape` does."""
+    shape = spatial_shape(what, x, axes, channels)
+    return (x, True) if len(shape) == axes + 2 else (reshape(x, (1, *shape)), False)
 
 
 def _whole(padding: Pairs) -> Pairs:
@@ -147,7 +125,7 @@ def unfold(
     Tensor([[[1., 2.],
              [3., 4.]]], dtype=float32)
     """
-    axes = len(x.shape) - 2 if isinstance(kernel_size, Integral) else len(tuple(kernel_size))  # type: ignore[arg-type]
+    axes = axes_of("unfold", x, kernel_size)
     x, whole = batched("unfold", x, axes)
     y = _unfold(x, **_arguments(axes, kernel_size, dilation, padding, stride))
     y = reshape(y, (y.shape[0], prod(y.shape[1:-2]), y.shape[-2] * y.shape[-1]))
@@ -169,7 +147,9 @@ def fold(
     >>> fold(pb.ones((1, 3, 2)), (4,), 2).tolist()
     [[[1.0], [2.0], [2.0], [1.0]]]
     """
-    lengths = tuple(map(int, output_size))
+    if not hasattr(output_size, "__len__") or len(output_size) == 0:
+        raise TypeError(f"fold takes an output_size of a length for each spatial axis; got {output_size!r}")
+    lengths = each_axis(output_size, len(output_size), "output_size")
     given = _arguments(len(lengths), kernel_size, dilation, padding, stride)
     x, whole = batched("fold", x, 1)
     positions, count = positions_of("fold", lengths, **given), prod(given["kernel"])

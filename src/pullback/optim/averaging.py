@@ -6,6 +6,7 @@ from typing import Any
 
 from ..autodiff.tape import no_grad
 from ..autodiff.tensor import Tensor
+from ..backends import is_floating
 from ..nn.loading import array_like
 from ..nn.module import Module
 from ..nn.normalization import BatchNorm1d, BatchNorm2d, BatchNorm3d
@@ -60,7 +61,8 @@ class AveragedModel(Module):
     avg_fn: gives a new average of (the old average, the current value, how many values it is of).
     multi_avg_fn: the same for lists of Tensors, whose first it changes in place. By default every value counts
         alike (stochastic weight averaging: Izmailov, Podoprikhin, Garipov, Vetrov and Wilson, 2018).
-    use_buffers: average the buffers too; else they are copied.
+    use_buffers: average the buffers too; else they are copied. Integers, such as the count of a batch norm's batches,
+        are copied in any case: PyTorch cuts their averages down to integers, so that a count stays where it began.
     The first `update_parameters` copies. The weights lie in `module`, the count in the buffer `n_averaged`.
     Raises ValueError where both functions are given.
 
@@ -107,23 +109,20 @@ class AveragedModel(Module):
                 f"got one of {len(others)} and {len(other_buffers)}"
             )
         count = int(self.n_averaged.item())
-        averaged: list[Tensor] = [*own, *own_buffers] if self.use_buffers else [*own]
-        current = [*others, *other_buffers] if self.use_buffers else [*others]
+        averaged: list[tuple[Tensor, Tensor]] = list(zip(own, others, strict=True))
+        copied: list[tuple[Tensor, Tensor]] = []
+        for mean, value in zip(own_buffers, other_buffers, strict=True):
+            (averaged if self.use_buffers and is_floating(mean.dtype) else copied).append((mean, value))
+        if count == 0:
+            averaged, copied = [], averaged + copied
         with no_grad():
-            values = [Tensor(array_like(value, mean.array)) for mean, value in zip(averaged, current, strict=True)]
-            if count == 0:
-                _copy(values, averaged)
-            else:
+            for mean, value in copied:
+                mean.array = array_like(value, mean.array, copy=True)
+            if averaged:
                 change = self.multi_avg_fn or _for_lists(self.avg_fn or get_swa_avg_fn())
-                change(averaged, values, count)
-            if not self.use_buffers:
-                _copy(other_buffers, own_buffers)
+                values = [Tensor(array_like(value, mean.array)) for mean, value in averaged]
+                change([mean for mean, _ in averaged], values, count)
             self.n_averaged.array = (self.n_averaged + 1).array
-
-
-def _copy(values: Sequence[Tensor], targets: Sequence[Tensor]) -> None:
-    for target, value in zip(targets, values, strict=True):
-        target.array = array_like(value, target.array, copy=True)
 
 
 def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:

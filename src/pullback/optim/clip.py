@@ -7,6 +7,8 @@ from ..autodiff.tape import no_grad
 from ..autodiff.tensor import Tensor
 from ..backends import Array, backend_of
 from ..backends.host import host
+from ..nn.containers import ParameterList
+from ..nn.module import Module
 from ..ops.creation import zeros
 from ..ops.data_types import astype, to_device
 from ..ops.elementwise import abs, clip, minimum, pow, sqrt
@@ -71,6 +73,8 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 
 
 def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    if isinstance(parameters, Module) and not isinstance(parameters, ParameterList):
+        raise TypeError(f"clipping takes parameters; for a {type(parameters).__name__}, pass its parameters()")
     every = [parameters] if isinstance(parameters, Tensor) else parameters
     return [(p, p.grad.detach()) for p in every if p.grad is not None]
 

@@ -4,15 +4,14 @@ from collections.abc import Callable, Mapping
 from math import inf
 from typing import Any
 
-__all__ = ["Check", "at_least", "check_hyperparameters"]
+__all__ = ["AT_LEAST_ZERO", "Check", "at_least", "check_hyperparameters"]
 
 
 Check = tuple[Callable[[Any], bool], str]
 """What says whether a value is good, and what a good one is in words."""
 
 
-def _at_least_zero(value: Any) -> bool:
-    return bool(0 <= value < inf)
+AT_LEAST_ZERO: Check = (lambda value: bool(0 <= value < inf)), "a finite number of at least 0"
 
 
 def _share(value: Any) -> bool:
@@ -28,9 +27,9 @@ _RULES: dict[str, Check] = {
     **dict.fromkeys(
         (
             "lr", "lr_decay", "eps", "weight_decay", "momentum", "initial_accumulator_value", "momentum_decay",
-            "lambd", "t0",
+            "lambd", "t0", "initial_lr",
         ),
-        (_at_least_zero, "a finite number of at least 0"),
+        AT_LEAST_ZERO,
     ),
     **dict.fromkeys(("alpha", "rho"), (lambda value: bool(0 <= value <= 1), "a number from 0 to 1")),
     "betas": (lambda pair: len(pair) == 2 and all(map(_share, pair)), "two numbers in [0, 1)"),
@@ -51,7 +50,7 @@ def check_hyperparameters(optimizer: str, group: Mapping[str, Any], particular: 
         if name in group:
             try:
                 good = allows(group[name])
-            except TypeError:
+            except (TypeError, ValueError, LookupError, ArithmeticError):  # no number, or too few of them
                 good = False
             if not good:
                 raise ValueError(f"{optimizer} expects {name} to be {description}; got {group[name]!r}")

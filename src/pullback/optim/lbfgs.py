@@ -10,7 +10,7 @@ from ..autodiff.tensor import Tensor
 from ..backends import Array, backend_of, dtype_name
 from ..nn.loading import array_like
 from ..ops.linear_algebra import vecdot
-from .hyperparameters import at_least
+from .hyperparameters import at_least, check_hyperparameters
 from .optimizer import Hyper, Optimizer
 from .strong_wolfe import Point, strong_wolfe
 
@@ -81,6 +81,7 @@ class LBFGS(Optimizer):
         line_search_fn: str | None = None,
     ) -> None:
         self._memory = _Memory()
+        check_hyperparameters("LBFGS", {"max_iter": max_iter}, self.checks)  # of which max_eval is made
         super().__init__(
             params,
             lr=lr,
@@ -102,13 +103,19 @@ class LBFGS(Optimizer):
         """Up to `max_iter` iterations.
 
         closure: forgets the gradients, computes the loss and its gradients, and returns the loss.
-        Returns the loss before the step. Raises TypeError without a closure, ValueError where the parameters differ
-        in dtype or place.
+        Returns the loss before the step. Raises TypeError without a closure, or where it does not return one number,
+        and ValueError where the parameters differ in dtype or place. Where the closure raises, or Ctrl-C comes, the
+        parameters are those of the last iteration.
         """
         if closure is None or hyper is not None:
             raise TypeError("LBFGS evaluates the loss several times in a step; call step(closure), which is not traced")
         with no_grad():
-            return _Run(self.param_groups[0], self._memory, closure).go()
+            run = _Run(self.param_groups[0], self._memory, closure)
+            try:
+                return run.go()
+            except BaseException:  # Ctrl-C too: nobody is to find the weights where a line search looked
+                run.put(run.x)
+                raise
 
     def state_dict(self) -> dict[str, Any]:
         """The group's hyperparameters, and what was learnt of the curvature, as the state of the first parameter."""
@@ -164,15 +171,16 @@ class _Run:
         if len(kinds) > 1:
             raise ValueError(f"LBFGS expects parameters of one dtype in one place; got {sorted(kinds)}")
         self.evaluations = 0
+        self.x = self.joined(arrays)
+        """Where the last iteration ended."""
 
     def go(self) -> Any:
         """The iterations; returns what the closure gave first."""
         group, memory = self.group, self.memory
-        first = self.evaluate()
-        loss, gradient = float(first), self.gradient()
+        first, loss = self.evaluate()
+        gradient = self.gradient()
         if self.largest(gradient) <= group["tolerance_grad"]:
             return first
-        x = self.joined([p.array for p in self.parameters])
         for iteration in range(1, group["max_iter"] + 1):
             memory.n_iter += 1
             direction = self.direction(gradient)
@@ -185,12 +193,12 @@ class _Run:
                 break
             last = loss
             if group["line_search_fn"] is not None:
-                x, loss, gradient = self.searched(x, direction, Point(0.0, loss, gradient, slope), t)
+                self.x, loss, gradient = self.searched(direction, Point(0.0, loss, gradient, slope), t)
                 t = memory.t
             else:
-                x = self.moved(x, direction, t)
+                self.x = self.moved(self.x, direction, t)
                 if iteration < group["max_iter"]:  # the last point is for the next step to evaluate
-                    loss, gradient = float(self.evaluate()), self.gradient()
+                    loss, gradient = self.evaluate()[1], self.gradient()
             if (
                 iteration == group["max_iter"]
                 or self.evaluations >= group["max_eval"]
@@ -228,26 +236,32 @@ class _Run:
             q = q + (share - vecdot(y, q) * rho) * s
         return q
 
-    def searched(self, x: Array, direction: Array, start: Point, t: float) -> tuple[Array, float, Array]:
+    def searched(self, direction: Array, start: Point, t: float) -> tuple[Array, float, Array]:
         """Where the line search ends, with the loss and the gradient there."""
 
         def evaluate(t: float) -> Point:
-            self.moved(x, direction, t)
-            loss, gradient = float(self.evaluate()), self.gradient()
+            self.moved(self.x, direction, t)
+            loss, gradient = self.evaluate()[1], self.gradient()
             return Point(t, loss, gradient, self.number(vecdot(gradient, direction)))
 
         tries = self.group["max_eval"] - self.evaluations
         tolerance, length = self.group["tolerance_change"], self.largest(direction)
         found, _ = strong_wolfe(evaluate, start, t, length=length, tolerance=tolerance, tries=tries)
         self.memory.t = found.t
-        return self.moved(x, direction, found.t), found.loss, found.gradient
+        return self.moved(self.x, direction, found.t), found.loss, found.gradient
 
-    def evaluate(self) -> Any:
-        """What the closure gives where the parameters are."""
+    def evaluate(self) -> tuple[Any, float]:
+        """What the closure gives where the parameters are, and the number that it is."""
         self.evaluations += 1
         self.memory.func_evals += 1
         with enable_grad():
-            return self.closure()
+            loss = self.closure()
+        try:
+            return loss, float(loss)
+        except (TypeError, ValueError):
+            shape = getattr(loss, "shape", None)
+            given = repr(loss) if shape is None else f"a {type(loss).__name__} of shape {shape}"
+            raise TypeError(f"LBFGS expects the closure to return the loss, one number; got {given}") from None
 
     def gradient(self) -> Array:
         """The gradients of all parameters, zeros for those without."""
@@ -260,7 +274,11 @@ class _Run:
 
     def moved(self, x: Array, direction: Array, t: float) -> Array:
         """The parameters set to a place on the line, which is given back."""
-        place, start = x + t * direction, 0
+        return self.put(x + t * direction)
+
+    def put(self, place: Array) -> Array:
+        """The parameters set to their parts of a vector, which is given back."""
+        start = 0
         for p in self.parameters:
             stop = start + prod(p.shape)
             p.array, start = self.xp.reshape(place[start:stop], p.shape), stop

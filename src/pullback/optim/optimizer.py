@@ -10,13 +10,14 @@ from numbers import Real
 from typing import Any, ClassVar
 
 from ..autodiff.op import Op
-from ..autodiff.tape import Leaf, enable_grad
+from ..autodiff.tape import enable_grad
 from ..autodiff.tensor import Tensor
 from ..backends import Array, backend_of, is_complex
 from ..nn.loading import array_like, misfit
-from ..nn.module import Parameter, forget_gradients
+from ..nn.module import forget_gradients
 from .flat import FlatGroup
 from .hyperparameters import Check, check_hyperparameters
+from .parameters import check_variable, listed, without_names
 
 __all__ = ["Optimizer"]
 
@@ -25,6 +26,9 @@ Hyper = dict[str, Any]
 
 Start = tuple[tuple[int, ...], float]
 """The shape of an array of the state, and the value it is filled with at the start."""
+
+_BESIDES = frozenset({"initial_lr", "param_names"})
+"""What a group may have besides its hyperparameters: a schedule's rate at the start, and names for its reader."""
 
 
 class _Entry:
@@ -72,10 +76,11 @@ class _Entry:
 class Optimizer:
     """The base of the optimizers, with PyTorch's interface.
 
-    params: parameters, or dicts of `params` and hyperparameters of their own.
+    params: parameters, or pairs of a name and a parameter, as `named_parameters()` gives; or groups: dicts of such
+        `params` and hyperparameters of their own. Names are kept in the groups as `param_names`.
     defaults: the hyperparameters of the groups that do not name them.
     Raises ValueError where there is nothing to learn, a parameter appears twice or is no variable, or a
-    hyperparameter is unknown; TypeError for a Tensor that is not in a list.
+    hyperparameter is unknown; TypeError for what is no list, such as a Tensor, a model or a set.
     """
 
     rule: ClassVar[Op[..., Any]]
@@ -91,12 +96,12 @@ class Optimizer:
         self.param_groups: list[dict[str, Any]] = []
         self._entries: list[list[_Entry]] = []  # for each group
         self._flat: dict[int, FlatGroup] = {}  # by the group's number
-        if isinstance(params, Tensor):
-            raise TypeError(f"{type(self).__name__} takes a list of parameters; for one Tensor w, pass [w]")
-        given = list(params)
+        given = listed(type(self).__name__, params)
         if not given:
-            raise ValueError(f"{type(self).__name__} was given no parameters")
-        for group in given if isinstance(given[0], dict) else [{"params": given}]:
+            raise ValueError(
+                f"{type(self).__name__} was given no parameters; what model.parameters() gives is empty once read"
+            )
+        for group in given if isinstance(given[0], Mapping) else [{"params": given}]:
             self.add_param_group(group)
 
     def state_names(self, group: Mapping[str, Any]) -> dict[str, float]:
@@ -121,33 +126,32 @@ class Optimizer:
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """Optimize more parameters, with hyperparameters of their own."""
+        name = type(self).__name__
+        if not isinstance(group, Mapping):
+            raise TypeError(f"a group is a dict with its parameters as 'params'; got a {type(group).__name__}")
         if "params" not in group:
             raise ValueError(f"a group is a dict with its parameters as 'params'; got {', '.join(map(repr, group))}")
-        params = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
-        unknown = set(group) - {"params", *self.defaults}
+        given = group["params"]
+        params, names = without_names(name, [given] if isinstance(given, Tensor) else listed(name, given))
+        unknown = set(group) - {"params", *_BESIDES, *self.defaults}
         if unknown:
-            raise ValueError(
-                f"{type(self).__name__} has no {', '.join(sorted(unknown))}; it has {', '.join(self.defaults)}"
-            )
+            raise ValueError(f"{name} has no {', '.join(sorted(unknown))}; it has {', '.join(self.defaults)}")
+        values = {key: _plain(value) for key, value in {**self.defaults, **group, **names}.items() if key != "params"}
+        check_hyperparameters(name, values, self.checks)
+        if any(("param_names" in values) != ("param_names" in known) for known in self.param_groups):
+            raise ValueError(f"{name} takes all groups with names or all without")
         known = {id(p) for g in self.param_groups for p in g["params"]}
-        check_hyperparameters(type(self).__name__, {**self.defaults, **group}, self.checks)
         for p in params:
-            if isinstance(p, Tensor) and p.requires_grad and not isinstance(p.node, Leaf):
-                raise ValueError(
-                    "an optimizer takes variables; got a Tensor that was computed from others. Pass those, "
-                    "or make it a variable of its own with .detach().requires_grad_()"
-                )
-            if not isinstance(p, Parameter) and not (isinstance(p, Tensor) and p.requires_grad):
-                raise ValueError(f"an optimizer takes Tensors that require gradients; got {type(p).__name__}")
+            check_variable(p)
             if is_complex(p.dtype) and not self.linear:
                 raise TypeError(
-                    f"{type(self).__name__} scales real numbers by their gradients' sizes; got a {p.dtype.name} "
+                    f"{name} scales real numbers by their gradients' sizes; got a {p.dtype.name} "
                     "parameter. Keep its real and imaginary parts as two, or use SGD"
                 )
             if id(p) in known:
-                raise ValueError("a parameter appears in more than one group")
+                raise ValueError(f"{name} was given a parameter of shape {p.shape} twice, in one group or in two")
             known.add(id(p))
-        self.param_groups.append({**self.defaults, **group, "params": params})
+        self.param_groups.append({**values, "params": params})
         self._entries.append([_Entry(p) for p in params])
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -284,8 +288,7 @@ class Optimizer:
             return [f"the groups have {counts[0]} parameters here and {counts[1]} in the state"]
         complaints = []
         for own, saved in zip(self.param_groups, groups, strict=True):
-            names = set(saved) - {"initial_lr"}  # a schedule's, which may have been made for one of the two only
-            differing = names ^ (set(own) - {"initial_lr"})
+            differing = (set(saved) ^ set(own)) - _BESIDES  # which one of the two may have without the other
             complaints += [f"{n}: {'unknown' if n in saved else 'missing'}" for n in sorted(differing)]
             if not differing:
                 try:
@@ -318,7 +321,7 @@ class Optimizer:
 
     def __repr__(self) -> str:
         lines = [
-            ", ".join(f"{name}={value!r}" for name, value in group.items() if name != "params")
+            ", ".join(f"{name}={value!r}" for name, value in group.items() if name not in ("params", "param_names"))
             + f", {sum(p.size for p in group['params']):,} parameters"
             for group in self.param_groups
         ]
@@ -336,6 +339,11 @@ def _full(start: Start, like: Array) -> Array:
     if tuple(like.shape) == shape:
         return owner.namespace.full_like(like, value)
     return owner.namespace.full(shape, value, dtype=like.dtype, device=owner.device_of(like))
+
+
+def _plain(value: Any) -> Any:
+    """A hyperparameter as files can have it: an array or a Tensor of no axes as the number it is."""
+    return value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
 
 
 def _is_number(value: Any) -> bool:

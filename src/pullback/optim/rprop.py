@@ -78,8 +78,14 @@ class Rprop(Optimizer):
 
     rule = rprop
     checks: ClassVar = {
-        "etas": (lambda pair: bool(0 < pair[0] < 1 < pair[1] < inf), "two numbers, below 1 and above 1"),
-        "step_sizes": (lambda pair: bool(0 <= pair[0] <= pair[1]), "two numbers, the smallest and the largest"),
+        "etas": (
+            lambda pair: len(pair) == 2 and bool(0 < pair[0] < 1 < pair[1] < inf),
+            "two numbers, below 1 and above 1",
+        ),
+        "step_sizes": (
+            lambda pair: len(pair) == 2 and bool(0 <= pair[0] <= pair[1]),
+            "two numbers, the smallest and the largest",
+        ),
     }
 
     def __init__(

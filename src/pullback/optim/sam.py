@@ -9,6 +9,8 @@ from ..backends import Array
 from ..ops.elementwise import abs
 from ..ops.statistical import sum
 from .clip import like, together
+from .hyperparameters import AT_LEAST_ZERO, check_hyperparameters
+from .lbfgs import LBFGS
 from .optimizer import Optimizer
 
 __all__ = ["SAM"]
@@ -24,6 +26,8 @@ class SAM(Optimizer):
     step; `options` are its arguments. rho: how far to climb. adaptive: measured relative to the parameters' sizes, so
     that scaling them makes no difference (ASAM: Kwon, Kim, Park and Choi, 2021; it wants a `rho` about ten times
     larger).
+    Raises TypeError for a base optimizer that is made already, or that takes a closure itself; ValueError for a `rho`
+    that makes no sense.
 
     >>> import pullback as pb
     >>> from pullback.optim import SGD
@@ -45,9 +49,14 @@ class SAM(Optimizer):
         adaptive: bool = False,
         **options: Any,
     ) -> None:
-        if not rho >= 0:
-            raise ValueError(f"SAM expects rho to be a number of at least 0; got {rho!r}")
-        self.base_optimizer = base_optimizer(params, **options)
+        check_hyperparameters("SAM", {"rho": rho}, {"rho": AT_LEAST_ZERO})
+        base = base_optimizer(params, **options) if callable(base_optimizer) else None
+        if not isinstance(base, Optimizer) or isinstance(base, (LBFGS, SAM)):
+            raise TypeError(
+                "SAM expects the class of an optimizer that takes one gradient a step, as SAM(params, SGD, lr=0.1); "
+                f"got {base_optimizer!r}"
+            )
+        self.base_optimizer = base
         self.rho, self.adaptive = rho, adaptive
         self._origins: list[tuple[Tensor, Array]] = []
 
@@ -105,14 +114,17 @@ class SAM(Optimizer):
     def step(self, closure: Callable[[], Any] | None = None, *, hyper: Any = None) -> Any:
         """Both steps.
 
-        closure: forgets the gradients, computes the loss and its gradients, and returns the loss. Called twice.
-        Returns the first loss. Raises TypeError without a closure.
+        closure: computes the loss and its gradients, and returns the loss. Called twice; gradients are
+            forgotten in between, whether it does so itself or not.
+        Returns the first loss. Raises TypeError without a closure, RuntimeError where it leaves no gradient.
         """
         if closure is None or hyper is not None:
             raise TypeError("SAM takes two passes in a step: call step(closure), or first_step() and second_step()")
         with enable_grad():
             loss = closure()
-        self.first_step()
+        self.first_step(zero_grad=True)
+        if not self._origins:
+            raise RuntimeError("SAM expects a closure that calls backward() on the loss; it left no gradient")
         try:
             with enable_grad():
                 closure()

@@ -1,12 +1,14 @@
 """A model's values, set aside to go back to."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ..autodiff.tensor import Tensor
 from ..backends import Array, Backend, backend_of, dtype_name
 from ..nn.module import Module
 
-__all__ = ["Snapshot"]
+__all__ = ["Snapshot", "buffers_kept"]
 
 
 class Snapshot:
@@ -36,10 +38,7 @@ class Snapshot:
             reshape = owner.namespace.reshape
             flat = owner.in_place and owner.namespace.concat([reshape(a, (-1,)) for a in arrays])
             parameters.append(flat if owner.in_place else arrays)
-        buffers = {}
-        if self._has_buffers:
-            buffers = {name: _copy(value.array) for name, value in self.model.named_buffers()}
-        self._parameters, self._buffers = parameters, buffers
+        self._parameters, self._buffers = parameters, _buffers(self.model) if self._has_buffers else {}
 
     def restore(self) -> None:
         """Give the model back the values that were set aside."""
@@ -51,9 +50,27 @@ class Snapshot:
                     start += p.size
                 else:
                     p.array = kept[number]
-        for name, value in self.model.named_buffers():
-            if name in self._buffers:
-                value.array = _copy(self._buffers[name])
+        _put(self.model, self._buffers)
+
+
+@contextmanager
+def buffers_kept(model: Module) -> Iterator[None]:
+    """Leaves a model's buffers as they were before the block."""
+    kept = _buffers(model)
+    try:
+        yield
+    finally:
+        _put(model, kept)
+
+
+def _buffers(model: Module) -> dict[str, Array]:
+    return {name: _copy(value.array) for name, value in model.named_buffers()}
+
+
+def _put(model: Module, buffers: dict[str, Array]) -> None:
+    for name, value in model.named_buffers():
+        if name in buffers:
+            value.array = _copy(buffers[name])
 
 
 def _copy(array: Array) -> Array:

@@ -24,7 +24,7 @@ from .early_stopping import EarlyStopping
 from .history import History, Row
 from .metrics import Metric, by_name
 from .progress import Progress
-from .snapshot import Snapshot
+from .snapshot import Snapshot, buffers_kept
 
 __all__ = ["Trainer"]
 
@@ -34,7 +34,8 @@ class Trainer:
 
     model: called with all arrays of a batch but the last.
     loss: called with what the model gives and the last array, the target; gives the mean loss of the batch.
-    optimizer: of the model's parameters.
+    optimizer: of the model's parameters. SAM and LBFGS evaluate a batch several times in an update; what is measured
+        is the first, and so are the model's running averages.
     metrics: what else to measure: objects of `train.metrics`, or their names, such as "accuracy" or "f1_macro".
     schedule: a learning-rate schedule. Its `step()` is called after every epoch, or after every update with
         `schedule_every="iteration"`; one whose `step` wants a value is given the monitored one.
@@ -115,6 +116,8 @@ class Trainer:
         except KeyboardInterrupt:
             run.history.interrupted = True
         except Diverged as error:
+            if run.good is not None:
+                run.good.restore()
             error.history = run.history
             raise
         finally:
@@ -269,29 +272,42 @@ class _Run:
         for inputs, target in map(_parts, self.train):
             self.iteration += 1
             self.batch = inputs, target
-            trainer.optimizer.zero_grad()
-            prediction = trainer.model(*inputs)
-            loss = trainer.loss(prediction, target)
-            loss.backward()
-            value = loss.item()
-            self._update(value)
+            value, prediction = self._update()
             meter.add(value, prediction, target)
             bar.advance(target.shape[0], self.iteration, meter.loss)
         if self.good is not None and not _is_finite(trainer.model):
             raise self._diverged("the parameters are not finite")
         return meter.results()
 
-    def _update(self, loss: float) -> None:
-        """One step of the optimizer, once the loss that led to it is seen to be good."""
-        trainer = self.trainer
+    def _update(self) -> tuple[float, Any]:
+        """One step of the optimizer; gives the loss of the batch before it, and what the model said."""
+        trainer, (inputs, target) = self.trainer, self.batch
+        first: list[tuple[float, Any]] = []
+
+        def closure() -> Tensor:
+            """The loss and its gradients: called once, or by SAM and LBFGS also where they only look."""
+            trainer.optimizer.zero_grad()
+            with buffers_kept(trainer.model) if first else nullcontext():
+                prediction = trainer.model(*inputs)
+                loss = trainer.loss(prediction, target)
+                loss.backward()
+            if not first:
+                first.append((loss.item(), prediction))
+                self._check_loss(first[0][0])
+            if trainer.clip_norm is not None:
+                clip_grad_norm_(trainer.model.parameters(), trainer.clip_norm)
+            return loss
+
+        trainer.optimizer.step(closure)
+        self._step_schedule("iteration", first[0][0])
+        return first[0]
+
+    def _check_loss(self, loss: float) -> None:
+        """Raise Diverged for a loss that is not good; of one that is, remember the parameters."""
         if self.good is not None:
             if not self.losses.accepts(loss):
                 raise self._diverged(self.losses.complaint(loss))
             self.good.take()
-        if trainer.clip_norm is not None:
-            clip_grad_norm_(trainer.model.parameters(), trainer.clip_norm)
-        trainer.optimizer.step()
-        self._step_schedule("iteration", loss)
 
     def _step_schedule(self, moment: str, value: float) -> None:
         schedule = self.trainer.schedule
@@ -299,9 +315,6 @@ class _Run:
             schedule.step(*([value] if self.trainer.schedule_takes_value else []))
 
     def _diverged(self, reason: str) -> Diverged:
-        """The exception; the parameters are put back first."""
-        assert self.good is not None
-        self.good.restore()
         return Diverged(reason, iteration=self.iteration, rate=self._rate(), last_loss=self.losses.last_loss)
 
     def _rate(self) -> float:

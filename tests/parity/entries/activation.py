@@ -75,35 +75,34 @@ def _hardsigmoid(torch: Any, inplace: bool = False) -> Any:
     return lambda x: torch.nn.functional.relu6(x + 3, inplace) / 6
 
 
-IN_PLACE = "`inplace` is accepted, and has no effect"
 LAST = "the channels are the last axis"
 DIM = "`dim` is the last axis unless it is given; PyTorch's guess at it is deprecated there"
 
 ENTRIES = [
     # PyTorch divides by an alpha in float32, so these are ones whose reciprocals are exact.
-    Entry("CELU", _with(alpha=(1.0, 0.5, 4.0, -2.0)), differs=IN_PLACE),
-    Entry("ELU", _with(alpha=(1.0, 0.4, 2.5)), differs=IN_PLACE),
+    Entry("CELU", _with(alpha=(1.0, 0.5, 4.0, -2.0))),
+    Entry("ELU", _with(alpha=(1.0, 0.4, 2.5))),
     Entry("GELU", _with(approximate=("none", "tanh"))),
     Entry("GLU", _glu),
-    Entry("Hardsigmoid", _inplace, theirs=_hardsigmoid, differs=IN_PLACE),
+    Entry("Hardsigmoid", _inplace, theirs=_hardsigmoid),
     Entry("Hardshrink", _with(lambd=(0.5, 1.0, 0.0, 3.0))),
-    Entry("Hardswish", _inplace, differs=IN_PLACE),
-    Entry("Hardtanh", _hardtanh, differs=IN_PLACE),
-    Entry("LeakyReLU", _with(negative_slope=(0.01, 0.3, 0.0)), differs=IN_PLACE),
+    Entry("Hardswish", _inplace),
+    Entry("Hardtanh", _hardtanh),
+    Entry("LeakyReLU", _with(negative_slope=(0.01, 0.3, 0.0))),
     Entry("LogSigmoid", _plain),
     Entry("LogSoftmax", _along, differs=DIM),
-    Entry("Mish", _inplace, differs=IN_PLACE),
+    Entry("Mish", _inplace),
     Entry("PReLU", _prelu, channels=(0,), differs=LAST),
     Entry(
         "RReLU",
         _rrelu,
         training=(False,),
-        differs=f"{IN_PLACE}; the slopes of training come from the same seed as all else",
+        differs="the slopes of training come from the same seed as all else",
     ),
-    Entry("ReLU", _inplace, differs=IN_PLACE),
-    Entry("ReLU6", _inplace, differs=IN_PLACE),
-    Entry("SELU", _inplace, differs=IN_PLACE),
-    Entry("SiLU", _inplace, differs=IN_PLACE),
+    Entry("ReLU", _inplace),
+    Entry("ReLU6", _inplace),
+    Entry("SELU", _inplace),
+    Entry("SiLU", _inplace),
     Entry("Sigmoid", _plain),
     Entry("Softmax", _along, differs=DIM),
     Entry("Softmax2d", _images, channels=(0,), differs=LAST),
@@ -113,5 +112,5 @@ ENTRIES = [
     Entry("Softsign", _plain),
     Entry("Tanh", _plain),
     Entry("Tanhshrink", _plain),
-    Entry("Threshold", _with(threshold=(0.0, 0.5, -1.0), value=(0.0, -2.5, 20.0)), differs=IN_PLACE),
+    Entry("Threshold", _with(threshold=(0.0, 0.5, -1.0), value=(0.0, -2.5, 20.0))),
 ]

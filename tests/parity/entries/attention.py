@@ -93,7 +93,8 @@ ENTRIES = [
         _attention,
         ours=lambda **options: lambda *inputs: pb.scaled_dot_product_attention(*inputs, **options),
         theirs=_theirs,
-        differs="query_start (how many keys came before the first query) and generator (of dropout) are additions",
+        differs="attn_mask and is_causal may be given together, and both hold then; "
+        "query_start (how many keys came before the first query) and generator (of dropout) are additions",
     ),
     Entry(
         "MultiheadAttention",
@@ -101,6 +102,7 @@ ENTRIES = [
         theirs=lambda torch, **options: plainly(torch, torch.nn.MultiheadAttention(**options)),
         training=(False,),
         differs="a query that may attend to nothing gets weights of 0 also with need_weights; is_causal needs no mask; "
+        "attn_mask may be (num_heads, L, S) too, for all samples alike; "
         "cache, num_key_value_heads and rotary are additions",
     ),
 ]

@@ -15,16 +15,14 @@ def _of_elements(rng: Generator) -> Drawn:
     return Drawn({"p": pick(rng, 0.0, 0.3, 1.0), "inplace": False}, (rng.standard_normal(shape),))
 
 
-INPLACE = "`inplace` has no effect. Random numbers are Philox's, so other elements are dropped than PyTorch drops."
+DRAWN = "Random numbers are Philox's, so other elements are dropped than PyTorch drops."
 
 ENTRIES = [
     *(
-        Entry(name, _of_elements, training=(False,), second_order=False, differs=INPLACE)
+        Entry(name, _of_elements, training=(False,), second_order=False, differs=DRAWN)
         for name in ("Dropout", "AlphaDropout")
     ),
-    Entry(
-        "FeatureAlphaDropout", _of_channels(2), channels=(0,), training=(False,), second_order=False, differs=INPLACE
-    ),
+    Entry("FeatureAlphaDropout", _of_channels(2), channels=(0,), training=(False,), second_order=False, differs=DRAWN),
     *(
         Entry(
             f"Dropout{n}d",
@@ -32,7 +30,7 @@ ENTRIES = [
             channels=(0,),
             training=(False,),
             second_order=False,
-            differs=f"Channels are last. {INPLACE}",
+            differs=f"Channels are last. {DRAWN}",
         )
         for n in (1, 2, 3)
     ),

@@ -53,7 +53,8 @@ ENTRIES = [
         _embedding_bag,
         second_order=False,
         differs=_SPARSE
-        + "; equal maxima share their gradient; scale_grad_by_freq divides by how often the row itself is "
-        "named, PyTorch's on the CPU by how often the i-th of all sorted indices is",
+        + "; what comes behind the last of the offsets with include_last_offset is in no bag, where PyTorch takes it "
+        "for a maximum, and counts it for a mean; equal maxima share their gradient; scale_grad_by_freq divides by how "
+        "often the row itself is named, PyTorch's on the CPU by how often the i-th of all sorted indices is",
     ),
 ]

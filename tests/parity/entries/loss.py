@@ -10,6 +10,7 @@ from pullback import nn
 from .entry import Drawn, Entry, Generator, pick
 
 DEPRECATED = "size_average and reduce, which PyTorch has deprecated, are not there"
+PAIR = "a target of another shape is refused, not broadcast; the result has the input's data type"
 
 
 def _lead(rng: Generator, least: int = 0, most: int = 2) -> tuple[int, ...]:
@@ -258,16 +259,16 @@ def _adaptive(rng: Generator) -> Drawn:
 
 
 ENTRIES = [
-    Entry("MSELoss", _plain, differs=DEPRECATED),
-    Entry("L1Loss", _plain, differs=DEPRECATED),
-    Entry("SmoothL1Loss", _with("beta", 1.0, 0.3, 1e-3), differs=DEPRECATED),
-    Entry("HuberLoss", _with("delta", 1.0, 0.3, 4.0)),
-    Entry("PoissonNLLLoss", _poisson, differs=DEPRECATED),
+    Entry("MSELoss", _plain, differs=f"{PAIR}; {DEPRECATED}"),
+    Entry("L1Loss", _plain, differs=f"{PAIR}; {DEPRECATED}"),
+    Entry("SmoothL1Loss", _with("beta", 1.0, 0.3, 1e-3), differs=f"{PAIR}; {DEPRECATED}"),
+    Entry("HuberLoss", _with("delta", 1.0, 0.3, 4.0), differs=PAIR),
+    Entry("PoissonNLLLoss", _poisson, differs=f"{PAIR}; {DEPRECATED}"),
     Entry("GaussianNLLLoss", _gaussian),
     Entry("BCELoss", _binary, differs=DEPRECATED),
     Entry("BCEWithLogitsLoss", _binary_with_logits, differs=DEPRECATED),
-    Entry("SoftMarginLoss", _soft_margin, differs=f"never overflows; {DEPRECATED}"),
-    Entry("MultiLabelSoftMarginLoss", _multilabel_soft_margin, differs=DEPRECATED),
+    Entry("SoftMarginLoss", _soft_margin, differs=f"never overflows; {PAIR}; {DEPRECATED}"),
+    Entry("MultiLabelSoftMarginLoss", _multilabel_soft_margin, differs=f"{PAIR}; {DEPRECATED}"),
     Entry(
         "CrossEntropyLoss",
         _cross_entropy,
@@ -285,13 +286,13 @@ ENTRIES = [
         "KLDivLoss",
         _kl_div,
         theirs=_kl_div_theirs,
-        differs=f'input and target have one shape; "mean" does not warn; {DEPRECATED}',
+        differs=f'{PAIR}; "mean" does not warn; {DEPRECATED}',
     ),
     Entry("MultiMarginLoss", _multi_margin, second_order=False, differs=f"any number of axes; {DEPRECATED}"),
     Entry("MultiLabelMarginLoss", _multilabel_margin, second_order=False, differs=f"any number of axes; {DEPRECATED}"),
-    Entry("MarginRankingLoss", _margin_ranking, differs=f"the inputs and the target have one shape; {DEPRECATED}"),
-    Entry("HingeEmbeddingLoss", _hinge_embedding, differs=DEPRECATED),
-    Entry("CosineEmbeddingLoss", _cosine_embedding, differs=DEPRECATED),
+    Entry("MarginRankingLoss", _margin_ranking, differs=f"{PAIR}; {DEPRECATED}"),
+    Entry("HingeEmbeddingLoss", _hinge_embedding, differs=f"{PAIR}; {DEPRECATED}"),
+    Entry("CosineEmbeddingLoss", _cosine_embedding, differs=f"{PAIR}; {DEPRECATED}"),
     Entry("TripletMarginLoss", _triplet, differs=DEPRECATED),
     Entry("TripletMarginWithDistanceLoss", _triplet_by_distance),
     Entry("PairwiseDistance", _pairwise),

@@ -51,7 +51,7 @@ def _group_norm(rng: Generator) -> Drawn:
 
 
 def _last_axes(rng: Generator, **arguments) -> Drawn:
-    shape = tuple(map(int, rng.integers(2, 6, rng.integers(1, 4))))
+    shape = tuple(map(int, rng.integers(2, 6, rng.integers(1, 3))))
     lead = tuple(map(int, rng.integers(1, 4, rng.integers(0, 3))))
     options = {"normalized_shape": shape[0] if len(shape) == 1 else shape, **arguments}
     options["elementwise_affine"] = pick(rng, True, True, False)

@@ -216,5 +216,10 @@ LBFGS = OptimizerEntry(
 )
 """Compared step by step too, by the closures that it takes."""
 
-SAM = OptimizerEntry("SAM", lambda rng: {}, differs="PyTorch has none; used as the well-known sam.SAM.")
+SAM = OptimizerEntry(
+    "SAM",
+    lambda rng: {},
+    differs="PyTorch has none; the arguments and the steps are those of davda54/sam, but for rho and adaptive, which "
+    "are one for all groups.",
+)
 """Compared with its paper in tests/optim/test_sam.py."""

@@ -43,8 +43,10 @@ def _(g: Any, y: Any) -> Any:
     return np.where(y > 0, g, 0)
 
 
-@kernel("softmax")
+@kernel("softmax", declines=True)
 def _(x: Any, *, axis: int = -1) -> Any:
+    if not x.size or x.dtype.kind in "biu":
+        return NotImplemented
     if axis in (-1, x.ndim - 1) and are_worthwhile(x):
         return in_rows(rows.softmax, x)
     e = np.exp(x - np.maximum.reduce(x, axis=axis, keepdims=True))
@@ -61,8 +63,10 @@ def _(g: Any, y: Any, *, axis: int) -> Any:
     return gy
 
 
-@kernel("log_softmax")
+@kernel("log_softmax", declines=True)
 def _(x: Any, *, axis: int = -1) -> Any:
+    if not x.size or x.dtype.kind in "biu":
+        return NotImplemented
     if axis in (-1, x.ndim - 1) and are_worthwhile(x):
         return in_rows(rows.log_softmax, x)
     shifted = x - np.maximum.reduce(x, axis=axis, keepdims=True)

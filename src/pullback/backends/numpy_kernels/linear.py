@@ -1,5 +1,6 @@
 """Kernels of the affine map."""
 
+from math import prod
 from typing import Any
 
 from ..host import host as np
@@ -27,33 +28,36 @@ def transposed_product(a: Any, b: Any) -> Any:
 
 @kernel("linear")
 def _(x: Any, weight: Any, bias: Any = None) -> Any:
-    flat = x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
-    if products.are_worthwhile(*flat.shape, weight.shape[0], flat, weight, bias):
-        y = products.product(flat, weight.T, bias)
+    rows = _rows(x)
+    if products.are_worthwhile(*rows.shape, weight.shape[0], rows, weight, bias):
+        y = products.product(rows, weight.T, bias)
     else:
-        y = np.matmul(flat, weight.T)
+        y = np.matmul(rows, weight.T)
         if bias is not None:
-            y += bias
+            y = np.add(y, bias, out=y if y.dtype == bias.dtype else None)
     return y if x.ndim == 2 else y.reshape(*x.shape[:-1], weight.shape[0])
 
 
 @kernel("linear.vjp(weight)")
 def _(g: Any, x: Any) -> Any:
-    if g.ndim != 2:
-        g, x = g.reshape(-1, g.shape[-1]), x.reshape(-1, x.shape[-1])
-    return transposed_product(g, x)
+    return transposed_product(_rows(g), _rows(x))
+
+
+def _rows(x: Any) -> Any:
+    """All axes but the last as one."""
+    return x if x.ndim == 2 else x.reshape(prod(x.shape[:-1]), x.shape[-1])
 
 
 @kernel("linear.vjp(x)")
 def _(g: Any, weight: Any) -> Any:
-    flat = g if g.ndim <= 2 or not g.size else g.reshape(-1, g.shape[-1])
-    if g.ndim > 1 and products.are_worthwhile(*flat.shape, weight.shape[1], flat, weight):
-        gx = products.product(flat, weight)
+    rows = _rows(g)
+    if products.are_worthwhile(*rows.shape, weight.shape[1], rows, weight):
+        gx = products.product(rows, weight)
     else:
-        gx = np.matmul(flat, weight)
-    return gx.reshape(*g.shape[:-1], weight.shape[1])
+        gx = np.matmul(rows, weight)
+    return gx if g.ndim == 2 else gx.reshape(*g.shape[:-1], weight.shape[1])
 
 
 @kernel("linear.vjp(bias)")
 def _(g: Any) -> Any:
-    return sum_of_rows(g if g.ndim == 2 else g.reshape(-1, g.shape[-1]))
+    return sum_of_rows(_rows(g))

@@ -67,9 +67,10 @@ def _(
 
 def _plain_classes(logits: Any, target: Any, weight: Any, ignore_index: int, label_smoothing: float) -> bool:
     """Whether the targets are classes, all of them valid, and nothing is weighted, smoothed or ignored."""
-    classes = logits.shape[-1]
+    classes = logits.shape[-1] if logits.ndim else 0
     return bool(
         weight is None
+        and logits.dtype.kind not in "biu"
         and label_smoothing == 0
         and not 0 <= ignore_index < classes
         and target.shape == logits.shape[:-1]

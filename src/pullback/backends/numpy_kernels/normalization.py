@@ -22,7 +22,7 @@ _LONGEST = 65536
 
 @kernel("batch_norm", declines=True)
 def _(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-5) -> Any:
-    if not _is_usual(x, weight, bias):
+    if x.ndim < 2 or not _is_usual(x, weight, bias, shape=x.shape[-1:]):
         return NotImplemented
     if _is_small(x):
         apart, mean, var = _small_moments(x)
@@ -54,7 +54,7 @@ def _(g: Any, x: Any, weight: Any, *, eps: float) -> Any:
 
 @kernel("standardize", declines=True)
 def _(x: Any, mean: Any, var: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-5) -> Any:
-    if not _is_usual(x, mean, var, weight, bias) or not mean.shape == var.shape == x.shape[-1:]:
+    if not _is_usual(x, mean, var, weight, bias, shape=x.shape[-1:]):
         return NotImplemented
     scale = 1 / np.sqrt(var + eps)
     return _along(x, mean, scale if weight is None else scale * weight, bias)
@@ -68,10 +68,12 @@ def _(g: Any, var: Any, weight: Any, *, eps: float) -> Any:
     return _along(g, None, scale if weight is None else scale * weight, None)
 
 
-@kernel("running_statistics")
+@kernel("running_statistics", declines=True)
 def _(
     mean: Any, var: Any, count: Any, batch_mean: Any, batch_var: Any, *, size: int, momentum: float | None = 0.1
 ) -> Any:
+    if not mean.dtype == var.dtype == batch_mean.dtype == batch_var.dtype:
+        return NotImplemented
     count = count + 1
     share = mean.dtype.type(1 / count if momentum is None else momentum)
     unbiased = batch_var * mean.dtype.type(size / max(size - 1, 1))
@@ -80,7 +82,7 @@ def _(
 
 @kernel("group_norm", declines=True)
 def _(x: Any, weight: Any = None, bias: Any = None, *, num_groups: int, eps: float = 1e-5) -> Any:
-    if x.ndim < 2 or num_groups < 1 or x.shape[-1] % num_groups or not _is_usual(x, weight, bias):
+    if x.ndim < 2 or num_groups < 1 or x.shape[-1] % num_groups or not _is_usual(x, weight, bias, shape=x.shape[-1:]):
         return NotImplemented
     return _normalized(x, weight, bias, eps, x.shape[0], num_groups)[0]
 
@@ -95,7 +97,7 @@ def _(g: Any, x: Any, weight: Any, *, num_groups: int, eps: float) -> Any:
 @kernel("layer_norm", declines=True)
 def _(x: Any, weight: Any = None, bias: Any = None, *, normalized_shape: Any, eps: float = 1e-5) -> Any:
     shape = _last_lengths(x, normalized_shape)
-    if not shape or not _is_usual(x, weight, bias):
+    if not shape or not _is_usual(x, weight, bias, shape=shape):
         return NotImplemented
     rows = _rows(x, shape)
     if not _compiles(rows):
@@ -132,7 +134,7 @@ def _(g: Any, x: Any, weight: Any, *, normalized_shape: Any, eps: float) -> Any:
 @kernel("rms_norm", declines=True)
 def _(x: Any, weight: Any = None, *, normalized_shape: Any, eps: float | None = None) -> Any:
     shape = _last_lengths(x, normalized_shape)
-    if not shape or not _is_usual(x, weight):
+    if not shape or not _is_usual(x, weight, shape=shape):
         return NotImplemented
     rows = _rows(x, shape)
     if not _compiles(rows):
@@ -165,9 +167,11 @@ def _(g: Any, x: Any, weight: Any, *, normalized_shape: Any, eps: float | None) 
     return gx.reshape(x.shape), of_weight
 
 
-def _is_usual(x: Any, *others: Any) -> bool:
-    """Whether all are of one dtype, float32 or float64, and there is something to normalize."""
-    return x.dtype.char in "fd" and x.size > 0 and all(a is None or a.dtype == x.dtype for a in others)
+def _is_usual(x: Any, *others: Any, shape: tuple[int, ...] | None = None) -> bool:
+    """Whether all are of one dtype, float32 or float64, and there is something to normalize; the others of a shape."""
+    if x.dtype.char not in "fd" or not x.size:
+        return False
+    return all(a is None or (a.dtype == x.dtype and (shape is None or a.shape == shape)) for a in others)
 
 
 def _affine(y: Any, weight: Any, bias: Any) -> Any:
@@ -180,7 +184,7 @@ def _affine(y: Any, weight: Any, bias: Any) -> Any:
 
 def _last_lengths(x: Any, normalized_shape: Any) -> tuple[int, ...]:
     """The lengths of the last axes; none where they are not those of x."""
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    shape = (normalized_shape,) if isinstance(normalized_shape, (int, np.integer)) else tuple(normalized_shape)
     return shape if shape and x.shape[-len(shape) :] == shape else ()
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from ...backends import Array
 from ...ops.activation import leaky_relu, prelu, relu, rrelu, threshold
 from ...ops.creation import empty
+from ...ops.sizes import whole
 from ..init import constant_
 from ..module import Module, Parameter
 
@@ -62,10 +63,8 @@ class PReLU(Module):
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
         super().__init__()
-        if num_parameters < 1:
-            raise ValueError(f"PReLU has 1 slope or more; got num_parameters={num_parameters}")
-        self.num_parameters, self.init = num_parameters, init
-        self.weight = Parameter(empty(num_parameters, dtype=dtype, device=device))
+        self.num_parameters, self.init = whole(num_parameters, "PReLU: num_parameters"), init
+        self.weight = Parameter(empty(self.num_parameters, dtype=dtype, device=device))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from ...backends import Array
 from ...ops.loss import adaptive_log_prob, adaptive_log_softmax_with_loss
 from ...ops.searching import argmax
+from ...ops.sizes import whole
 from ..containers import ModuleList, Sequential
 from ..linear import Linear
 from ..module import Module
@@ -30,7 +31,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     cutoffs: where the shortlist and each cluster but the last end, ascending, in (0, n_classes).
     div_value: the features of the i-th cluster are in_features // div_value ** i.
     head_bias: whether the head, the shortlist's and clusters' scores, has a bias.
-    Raises ValueError for cutoffs that are none.
+    Raises ValueError for cutoffs that are none, TypeError for what is no whole number.
 
     >>> import pullback as pb
     >>> model = AdaptiveLogSoftmaxWithLoss(8, 100, cutoffs=[10, 50])
@@ -49,9 +50,10 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        cutoffs = list(cutoffs)
+        in_features, n_classes = whole(in_features, "in_features", least=0), whole(n_classes, "n_classes")
+        cutoffs = [whole(c, "each of cutoffs") for c in cutoffs]
         ascending = all(low < high for low, high in zip([0, *cutoffs], [*cutoffs, n_classes], strict=True))
-        if not cutoffs or not ascending or any(int(c) != c for c in cutoffs):
+        if not cutoffs or not ascending:
             raise ValueError(f"cutoffs are whole numbers that ascend between 0 and {n_classes}; got {cutoffs}")
         self.in_features, self.n_classes = in_features, n_classes
         self.cutoffs = [*cutoffs, n_classes]

@@ -21,7 +21,7 @@ class MSELoss(Loss):
         super().__init__(reduction)
 
     def forward(self, input: Array, target: Array) -> Array:
-        """input, target: one shape, floating. Returns a 0-d Tensor, or with "none" one of that shape."""
+        """input, target: one shape, the input floating. Returns a 0-d Tensor, or with "none" one of that shape."""
         return mse_loss(input, target, reduction=self.reduction)
 
 
@@ -32,7 +32,7 @@ class L1Loss(Loss):
         super().__init__(reduction)
 
     def forward(self, input: Array, target: Array) -> Array:
-        """input, target: one shape, floating. Returns a 0-d Tensor, or with "none" one of that shape."""
+        """input, target: one shape, the input floating. Returns a 0-d Tensor, or with "none" one of that shape."""
         return l1_loss(input, target, reduction=self.reduction)
 
 
@@ -49,7 +49,7 @@ class HuberLoss(Loss):
         self.delta = delta
 
     def forward(self, input: Array, target: Array) -> Array:
-        """input, target: one shape, floating. Returns a 0-d Tensor, or with "none" one of that shape."""
+        """input, target: one shape, the input floating. Returns a 0-d Tensor, or with "none" one of that shape."""
         return huber_loss(input, target, reduction=self.reduction, delta=self.delta)
 
 
@@ -66,7 +66,7 @@ class SmoothL1Loss(Loss):
         self.beta = beta
 
     def forward(self, input: Array, target: Array) -> Array:
-        """input, target: one shape, floating. Returns a 0-d Tensor, or with "none" one of that shape."""
+        """input, target: one shape, the input floating. Returns a 0-d Tensor, or with "none" one of that shape."""
         return smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
 
 

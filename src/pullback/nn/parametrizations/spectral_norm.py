@@ -6,8 +6,9 @@ from ...autodiff.checkpoint import repeatable
 from ...autodiff.tape import no_grad
 from ...autodiff.tensor import Tensor
 from ...backends import Array, backend_of
-from ...ops.normalization import normalize, power_iteration
-from ...ops.normalization import spectral_norm as weight_of
+from ...ops.normalization import normalize
+from ...ops.parametrization import power_iteration
+from ...ops.parametrization import spectral_norm as weight_of
 from ...ops.random import normal
 from ..convolution import Convolution, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from ..module import Module

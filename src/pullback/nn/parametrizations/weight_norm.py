@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 from ...backends import Array
 from ...ops.linalg import vector_norm
-from ...ops.normalization import weight_norm as weight_of
+from ...ops.parametrization import weight_norm as weight_of
 from ..module import Module
 from .registration import register_parametrization
 

@@ -1,14 +1,14 @@
 """Gates: one half of the input decides how much of the other passes."""
 
 from ...autodiff.examples import example, normal
-from ...autodiff.op import op
 from ...backends import Array, Namespace
+from ..floating import floating_op
 from .smooth import sigmoid
 
 __all__ = ["glu"]
 
 
-@op(examples=[example(normal(3, 4)), example(normal(2, 6, 3), axis=1), example(normal(4, 0), axis=0)])
+@floating_op(examples=[example(normal(3, 4)), example(normal(2, 6, 3), axis=1), example(normal(4, 0), axis=0)])
 def glu(xp: Namespace, x: Array, /, *, axis: int = -1) -> Array:
     """The first half of x along an axis, times the sigmoid of the second (Dauphin, Fan, Auli and Grangier, 2017).
 

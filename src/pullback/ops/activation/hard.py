@@ -1,15 +1,15 @@
 """Hard activations: straight pieces that stand in for tanh, sigmoid and silu."""
 
 from ...autodiff.examples import example, normal, uniform
-from ...autodiff.op import op
 from ...backends import Array, Namespace
+from ..floating import floating_op
 
 __all__ = ["hardsigmoid", "hardswish", "hardtanh", "relu6"]
 
 _ON_ALL_PIECES = [example(uniform(4, 5, low=-5.0, high=5.0)), example(normal())]
 
 
-@op(examples=[example(normal(3, 4)), example(normal(3, 4), min_val=-0.5, max_val=0.25), example(normal())])
+@floating_op(examples=[example(normal(3, 4)), example(normal(3, 4), min_val=-0.5, max_val=0.25), example(normal())])
 def hardtanh(xp: Namespace, x: Array, /, *, min_val: float = -1.0, max_val: float = 1.0) -> Array:
     """x, kept between min_val and max_val."""
     return xp.minimum(xp.maximum(x, min_val), max_val)
@@ -25,7 +25,7 @@ def relu6(x: Array, /) -> Array:
     return hardtanh(x, min_val=0.0, max_val=6.0)
 
 
-@op(examples=_ON_ALL_PIECES)
+@floating_op(examples=_ON_ALL_PIECES)
 def hardsigmoid(xp: Namespace, x: Array, /) -> Array:
     """x / 6 + 1 / 2, kept between 0 and 1."""
     return xp.minimum(xp.maximum(x + 3, 0), 6) / 6
@@ -36,7 +36,7 @@ def _(xp: Namespace, g: Array, x: Array) -> Array:
     return xp.where((x > -3) & (x < 3), g / 6, xp.zeros_like(g))
 
 
-@op(examples=_ON_ALL_PIECES)
+@floating_op(examples=_ON_ALL_PIECES)
 def hardswish(xp: Namespace, x: Array, /) -> Array:
     """x * hardsigmoid(x) (Howard et al., 2019)."""
     return x * (xp.minimum(xp.maximum(x + 3, 0), 6) / 6)

@@ -1,15 +1,17 @@
 """Softmax along an axis, its logarithm, and softmin."""
 
 from ...autodiff.examples import example, normal
-from ...autodiff.op import op
 from ...backends import Array, Namespace
+from ..floating import check_floating, floating_op
 
 __all__ = ["log_softmax", "softmax", "softmin"]
 
 
-@op(examples=[example(normal(3, 4)), example(normal(2, 3, 4), axis=1)])
+@floating_op(examples=[example(normal(3, 4)), example(normal(2, 3, 4), axis=1), example(normal(3, 0))])
 def softmax(xp: Namespace, x: Array, /, *, axis: int = -1) -> Array:
     """Positive values that sum to 1 along an axis, in the ratios of exp(x)."""
+    if 0 in x.shape:
+        return xp.zeros_like(x)  # where the axis is empty, it has no greatest value
     e = xp.exp(x - xp.max(x, axis=axis, keepdims=True))
     return e / xp.sum(e, axis=axis, keepdims=True)
 
@@ -20,9 +22,11 @@ def _(xp: Namespace, g: Array, y: Array, *, axis: int) -> Array:
     return gy - y * xp.sum(gy, axis=axis, keepdims=True)
 
 
-@op(examples=[example(normal(3, 4)), example(normal(2, 3, 4), axis=1)])
+@floating_op(examples=[example(normal(3, 4)), example(normal(2, 3, 4), axis=1), example(normal(3, 0))])
 def log_softmax(xp: Namespace, x: Array, /, *, axis: int = -1) -> Array:
     """The logarithm of softmax, which stays finite where softmax rounds to 0."""
+    if 0 in x.shape:
+        return xp.zeros_like(x)
     shifted = x - xp.max(x, axis=axis, keepdims=True)
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
 
@@ -34,4 +38,5 @@ def _(xp: Namespace, g: Array, y: Array, *, axis: int) -> Array:
 
 def softmin(x: Array, /, *, axis: int = -1) -> Array:
     """softmax of -x: positive values that sum to 1 along an axis, the greatest where x is least."""
+    check_floating("softmin", x)
     return softmax(-x, axis=axis)

@@ -1,14 +1,11 @@
 """Rectifiers: x where it is positive, and less of it, or something else, where it is not."""
 
-from math import prod
-
 from ...autodiff.examples import example, normal
 from ...autodiff.op import op
-from ...autodiff.tensor import Tensor
 from ...backends import Array, Namespace
-from ..random import Generator, default_generator, random_uniform
+from ..floating import floating_op
 
-__all__ = ["leaky_relu", "prelu", "relu", "rrelu", "threshold"]
+__all__ = ["leaky_relu", "prelu", "relu", "threshold"]
 
 _KINKED = normal(3, 4, away_from_zero=0.1)
 
@@ -22,7 +19,7 @@ def relu(xp: Namespace, x: Array, /) -> Array:
 relu.vjp("x")(lambda xp, g, y: xp.where(y > 0, g, xp.zeros_like(g)))
 
 
-@op(examples=[example(_KINKED), example(_KINKED, negative_slope=0.3), example(normal(away_from_zero=0.1))])
+@floating_op(examples=[example(_KINKED), example(_KINKED, negative_slope=0.3), example(normal(away_from_zero=0.1))])
 def leaky_relu(xp: Namespace, x: Array, /, *, negative_slope: float = 0.01) -> Array:
     """x where it is positive, else `negative_slope` times x (Maas, Hannun and Ng, 2013)."""
     return xp.where(x > 0, x, x * negative_slope)
@@ -33,7 +30,7 @@ def _(xp: Namespace, g: Array, x: Array, *, negative_slope: float) -> Array:
     return xp.where(x > 0, g, g * negative_slope)
 
 
-@op(examples=[example(_KINKED, normal(1)), example(_KINKED, normal(4)), example(normal(2, 3, 4), normal())])
+@floating_op(examples=[example(_KINKED, normal(1)), example(_KINKED, normal(4)), example(normal(2, 3, 4), normal())])
 def prelu(xp: Namespace, x: Array, weight: Array, /) -> Array:
     """x where it is positive, else `weight` times x (He, Zhang, Ren and Sun, 2015).
 
@@ -46,32 +43,7 @@ prelu.vjp("x")(lambda xp, g, x, weight: xp.where(x > 0, g, g * weight))
 prelu.vjp("weight")(lambda xp, g, x: g * xp.where(x < 0, x, xp.zeros_like(x)))
 
 
-def rrelu(
-    x: Array,
-    /,
-    *,
-    lower: float = 1 / 8,
-    upper: float = 1 / 3,
-    training: bool = False,
-    generator: Generator | None = None,
-) -> Array:
-    """x where it is positive, else x times a slope: random while training, the mean of both bounds else.
-
-    Slopes are uniform in [lower, upper), one for each element (Xu, Wang, Chen and Li, 2015).
-    Raises ValueError when lower is above upper.
-    """
-    if not lower <= upper:
-        raise ValueError(f"slopes are drawn between lower and upper; got lower={lower!r}, upper={upper!r}")
-    if not training:
-        return leaky_relu(x, negative_slope=(lower + upper) / 2)
-    generator = generator or default_generator()
-    like = x.detach() if isinstance(x, Tensor) else x
-    shape = tuple(x.shape)
-    drawn = random_uniform(like, seed=generator.seed, offset=generator.advance(prod(shape)), shape=shape)
-    return prelu(x, drawn * (upper - lower) + lower)
-
-
-@op(examples=[example(_KINKED, threshold=0.0, value=0.5), example(normal(), threshold=10.0, value=-2.0)])
+@floating_op(examples=[example(_KINKED, threshold=0.0, value=0.5), example(normal(), threshold=10.0, value=-2.0)])
 def threshold(xp: Namespace, x: Array, /, *, threshold: float, value: float) -> Array:
     """x where it is above the threshold, else the value."""
     return xp.where(x <= threshold, xp.full_like(x, value), x)

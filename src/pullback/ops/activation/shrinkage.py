@@ -1,15 +1,15 @@
 """Shrinkage: what is small becomes 0, or smaller."""
 
 from ...autodiff.examples import example, normal
-from ...autodiff.op import op
 from ...backends import Array, Namespace
+from ..floating import floating_op
 
 __all__ = ["hardshrink", "softshrink", "tanhshrink"]
 
 _EXAMPLES = [example(normal(3, 4)), example(normal(3, 4), lambd=0.2), example(normal())]
 
 
-@op(examples=_EXAMPLES)
+@floating_op(examples=_EXAMPLES)
 def hardshrink(xp: Namespace, x: Array, /, *, lambd: float = 0.5) -> Array:
     """x, but 0 from -lambd to lambd."""
     return xp.where(xp.abs(x) <= lambd, xp.zeros_like(x), x)
@@ -20,7 +20,7 @@ def _(xp: Namespace, g: Array, x: Array, *, lambd: float) -> Array:
     return xp.where(xp.abs(x) <= lambd, xp.zeros_like(g), g)
 
 
-@op(examples=_EXAMPLES)
+@floating_op(examples=_EXAMPLES)
 def softshrink(xp: Namespace, x: Array, /, *, lambd: float = 0.5) -> Array:
     """x moved towards 0 by lambd, and 0 where it is nearer.
 
@@ -36,7 +36,7 @@ def _(xp: Namespace, g: Array, x: Array, *, lambd: float) -> Array:
     return xp.where(xp.abs(x) <= lambd, xp.zeros_like(g), g)
 
 
-@op(examples=[example(normal(3, 4)), example(normal())])
+@floating_op(examples=[example(normal(3, 4)), example(normal())])
 def tanhshrink(xp: Namespace, x: Array, /) -> Array:
     """x - tanh(x)."""
     return x - xp.tanh(x)

@@ -3,8 +3,8 @@
 from math import pi, sqrt
 
 from ...autodiff.examples import example, normal
-from ...autodiff.op import op
 from ...backends import Array, Namespace
+from ..floating import floating_op
 from ..special import erf
 
 __all__ = ["gelu", "logsigmoid", "mish", "sigmoid", "silu", "softplus", "softsign"]
@@ -12,7 +12,7 @@ __all__ = ["gelu", "logsigmoid", "mish", "sigmoid", "silu", "softplus", "softsig
 _SMOOTH = [example(normal(3, 4)), example(normal())]
 
 
-@op(examples=_SMOOTH)
+@floating_op(examples=_SMOOTH)
 def sigmoid(xp: Namespace, x: Array, /) -> Array:
     """1 / (1 + exp(-x)), written so that exp never overflows."""
     z = xp.exp(-xp.abs(x))
@@ -22,7 +22,7 @@ def sigmoid(xp: Namespace, x: Array, /) -> Array:
 sigmoid.vjp("x")(lambda xp, g, y: g * y * (1 - y))
 
 
-@op(examples=_SMOOTH)
+@floating_op(examples=_SMOOTH)
 def silu(xp: Namespace, x: Array, /) -> Array:
     """x * sigmoid(x), also called swish (Elfwing, Uchibe and Doya, 2018)."""
     return x * sigmoid(x)
@@ -34,7 +34,7 @@ def _(xp: Namespace, g: Array, x: Array) -> Array:
     return g * s * (1 + x * (1 - s))
 
 
-@op(examples=[example(normal(3, 4)), example(normal(3, 4), approximate="tanh"), example(normal())])
+@floating_op(examples=[example(normal(3, 4)), example(normal(3, 4), approximate="tanh"), example(normal())])
 def gelu(xp: Namespace, x: Array, /, *, approximate: str = "none") -> Array:
     """x times the normal distribution's probability below x (Hendrycks and Gimpel, 2016).
 
@@ -57,7 +57,7 @@ def _(xp: Namespace, g: Array, x: Array, *, approximate: str) -> Array:
     return g * (0.5 * (1 + erf(x * sqrt(0.5))) + x * density)
 
 
-@op(examples=[example(normal(3, 4)), example(normal(3, 4), beta=2.0, threshold=1.0), example(normal())])
+@floating_op(examples=[example(normal(3, 4)), example(normal(3, 4), beta=2.0, threshold=1.0), example(normal())])
 def softplus(xp: Namespace, x: Array, /, *, beta: float = 1.0, threshold: float = 20.0) -> Array:
     """log(1 + exp(beta * x)) / beta: a smooth relu. x itself where beta * x is above the threshold."""
     z = beta * x
@@ -68,11 +68,11 @@ def softplus(xp: Namespace, x: Array, /, *, beta: float = 1.0, threshold: float 
 @softplus.vjp("x")
 def _(xp: Namespace, g: Array, x: Array, *, beta: float, threshold: float) -> Array:
     z = beta * x
-    bent = xp.where(z < threshold, z, xp.full_like(z, threshold))  # from the threshold on the slope is constant
+    bent = xp.where(z >= threshold, xp.full_like(z, threshold), z)  # from the threshold on the slope is constant
     return xp.where(z > threshold, g, g * sigmoid(bent))
 
 
-@op(examples=_SMOOTH)
+@floating_op(examples=_SMOOTH)
 def logsigmoid(xp: Namespace, x: Array, /) -> Array:
     """The logarithm of sigmoid, which stays finite where sigmoid rounds to 0."""
     return xp.minimum(x, 0) - xp.log1p(xp.exp(-xp.abs(x)))
@@ -81,7 +81,7 @@ def logsigmoid(xp: Namespace, x: Array, /) -> Array:
 logsigmoid.vjp("x")(lambda xp, g, x: g * sigmoid(-x))
 
 
-@op(examples=_SMOOTH)
+@floating_op(examples=_SMOOTH)
 def mish(xp: Namespace, x: Array, /) -> Array:
     """x * tanh(softplus(x)) (Misra, 2019)."""
     return x * xp.tanh(softplus(x))
@@ -93,7 +93,7 @@ def _(xp: Namespace, g: Array, x: Array) -> Array:
     return g * (t + x * (1 - t * t) * sigmoid(x))
 
 
-@op(examples=_SMOOTH)
+@floating_op(examples=_SMOOTH)
 def softsign(xp: Namespace, x: Array, /) -> Array:
     """x / (1 + |x|) (Turian, Bergstra and Bengio, 2009)."""
     return x / (1 + xp.abs(x))

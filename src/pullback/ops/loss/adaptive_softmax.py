@@ -16,9 +16,9 @@ from ..linear_algebra import linear
 from ..manipulation import concat, expand_dims, reshape
 from ..scatter import scatter_add
 from ..searching import nonzero, where
-from ..statistical import mean
 from ..utility import anywhere
 from .classification import check_integers
+from .reduction import average, check_arrays
 
 __all__ = ["adaptive_log_prob", "adaptive_log_softmax_with_loss"]
 
@@ -41,6 +41,7 @@ def adaptive_log_softmax_with_loss(
     Returns (N,) or (), and a 0-d array.
     Raises ValueError when a class lies outside [0, cutoffs[-1]), and for shapes that do not go together.
     """
+    check_arrays("adaptive softmax", input, target)
     check_integers(target)
     if len(input.shape) not in (1, 2) or tuple(target.shape) != tuple(input.shape[:-1]):
         raise ValueError(
@@ -51,7 +52,8 @@ def adaptive_log_softmax_with_loss(
         raise ValueError(f"found a class outside [0, {cutoffs[-1]})")
     rows = reshape(input, (-1, input.shape[-1]))
     output = reshape(_of_own_classes(rows, reshape(target, (-1,)), head, tails, cutoffs), target.shape)
-    return output, mean(-output)
+
+    return output, average(-output)
 
 
 def _of_own_classes(

@@ -4,18 +4,18 @@ from math import nan, prod
 from typing import Literal
 
 from ...autodiff.examples import example, integers, normal, probabilities, uniform, values
-from ...autodiff.op import op
 from ...backends import Array, Namespace, dtype_name
 from ..activation import log_softmax, softmax
+from ..floating import floating_op
 from ..indexing import one_hot
 from ..special import xlogy
 from ..utility import anywhere
-from .reduction import Reduction, check_same_shape, check_weight, reduced
+from .reduction import Reduction, beside, check_same_shape, check_scores, check_weight, reduced
 
 __all__ = ["cross_entropy", "kl_div", "multi_margin_loss", "multilabel_margin_loss", "nll_loss"]
 
 
-@op(
+@floating_op(
     examples=[
         *(example(normal(6, 3), integers(6, high=3), reduction=r) for r in ("mean", "sum", "none")),
         example(normal(6, 3), integers(6, high=3), uniform(3, low=0.5, high=2), label_smoothing=0.1),
@@ -48,8 +48,9 @@ def cross_entropy(
     """
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing is a share between 0 and 1; got {label_smoothing!r}")
+    check_scores("cross_entropy", logits)
     if tuple(target.shape) != tuple(logits.shape):
-        _check_classes(xp, logits, target, ignore_index)
+        _check_classes(xp, "cross_entropy", logits, target, ignore_index)
     check_weight(logits, weight)
     share, total = _shares(xp, logits, target, weight, ignore_index, label_smoothing)
     surprise = -xp.where(share == 0, xp.zeros_like(share), log_softmax(logits))  # a class of no share may be impossible
@@ -88,7 +89,7 @@ def _(
     _, total = _shares(xp, logits, target, weight, -100, 0.0)
     g = g / _divisor(xp, total) if reduction == "mean" else g if reduction == "sum" else xp.expand_dims(g, axis=-1)
     slope = -(1 - label_smoothing) * log_softmax(logits)
-    return g * (slope if weight is None else slope * weight)
+    return g * (slope if weight is None else slope * beside(xp, weight, slope))
 
 
 def _shares(
@@ -100,9 +101,9 @@ def _shares(
     label_smoothing: float,
 ) -> tuple[Array, Array | float]:
     """How much of each sample's target falls on each class, weighted; and what "mean" divides by."""
-    classes = logits.shape[-1]
+    classes, weight = logits.shape[-1], beside(xp, weight, logits)
     if tuple(target.shape) == tuple(logits.shape):
-        share, total = target, float(prod(logits.shape[:-1]))
+        share, total = beside(xp, target, logits), float(prod(logits.shape[:-1]))
         kept = None
     else:
         share, kept = _one_hot(xp, logits, target, ignore_index)
@@ -116,28 +117,33 @@ def _shares(
 
 def _one_hot(xp: Namespace, logits: Array, target: Array, ignore_index: int) -> tuple[Array, Array]:
     """(..., C) with 1 at the target's class, nothing where it is ignored; and (..., 1) with 1 where it counts."""
+    target = _wide(xp, target)
     kept = xp.expand_dims(xp.astype(target != ignore_index, logits.dtype), axis=-1)
     return xp.astype(one_hot(target, classes=logits.shape[-1]), logits.dtype) * kept, kept
 
 
 def _divisor(xp: Namespace, total: Array | float) -> Array | float:
     """What "mean" divides by; 1 where nothing counts, so that the gradients are 0."""
-    return total if type(total) is float else xp.where(total == 0, xp.ones_like(total), total)
+    return (total or 1.0) if type(total) is float else xp.where(total == 0, xp.ones_like(total), total)
 
 
 def _mean(xp: Namespace, losses: Array, total: Array | float) -> Array:
     """The sum of the losses over what they count; NaN where nothing counts."""
     mean = losses / _divisor(xp, total)
-    return mean if type(total) is float else xp.where(total == 0, xp.full_like(mean, nan), mean)
+    if type(total) is float:
+        return mean if total else mean * nan
+    return xp.where(total == 0, xp.full_like(mean, nan), mean)
 
 
-def _check_classes(xp: Namespace, logits: Array, target: Array, ignore_index: int | None = None) -> None:
+def _check_classes(xp: Namespace, name: str, logits: Array, target: Array, ignore_index: int | None = None) -> None:
+    check_scores(name, logits)
     if tuple(target.shape) != tuple(logits.shape[:-1]):
         raise ValueError(
             f"for scores of shape {tuple(logits.shape)}, classes have shape {tuple(logits.shape[:-1])}; "
             f"got {tuple(target.shape)}"
         )
     check_integers(target)
+    target = _wide(xp, target)
     outside = xp.logical_or(target < 0, target >= logits.shape[-1])
     if ignore_index is not None:
         outside = xp.logical_and(outside, target != ignore_index)
@@ -146,13 +152,18 @@ def _check_classes(xp: Namespace, logits: Array, target: Array, ignore_index: in
         raise ValueError(f"found a class outside [0, {logits.shape[-1]}){but}")
 
 
+def _wide(xp: Namespace, target: Array) -> Array:
+    """Classes as integers that can be compared with any number of classes, and with an `ignore_index` below 0."""
+    return xp.astype(target, xp.int64, copy=False)
+
+
 def check_integers(target: Array) -> None:
     """Raise TypeError for classes that are no integers."""
     if "int" not in dtype_name(target.dtype):
         raise TypeError(f"classes are integers; got {dtype_name(target.dtype)}. Cast them: target.astype('int64')")
 
 
-@op(
+@floating_op(
     examples=[
         *(example(normal(6, 3), integers(6, high=3), reduction=r) for r in ("mean", "sum", "none")),
         example(normal(3, 3), values([0, 2, 1], differentiable=False), uniform(3, low=0.5, high=2), ignore_index=2),
@@ -173,10 +184,9 @@ def nll_loss(
     input: (N, ..., C), as `log_softmax` gives. target: (N, ...) integer classes.
     weight, ignore_index, reduction and what is raised: as for `cross_entropy`.
     """
-    _check_classes(xp, input, target, ignore_index)
+    _check_classes(xp, "nll_loss", input, target, ignore_index)
     check_weight(input, weight)
-    hot, _ = _one_hot(xp, input, target, ignore_index)
-    share = hot if weight is None else hot * weight
+    share = _weighted_classes(xp, input, target, weight, ignore_index)
     losses = -xp.sum(xp.where(share == 0, xp.zeros_like(share), share * input), axis=-1)
     return _mean(xp, xp.sum(losses), xp.sum(share)) if reduction == "mean" else reduced(xp, losses, reduction)
 
@@ -192,8 +202,7 @@ def _(
     ignore_index: int,
     reduction: Reduction,
 ) -> Array:
-    hot, _ = _one_hot(xp, input, target, ignore_index)
-    share = hot if weight is None else hot * weight
+    share = _weighted_classes(xp, input, target, weight, ignore_index)
     g = (
         g / _divisor(xp, xp.sum(share))
         if reduction == "mean"
@@ -204,7 +213,13 @@ def _(
     return -g * share
 
 
-@op(
+def _weighted_classes(xp: Namespace, input: Array, target: Array, weight: Array | None, ignore_index: int) -> Array:
+    """(..., C) with the weight of the target's class at its place, 0 elsewhere and where it is ignored."""
+    hot, _ = _one_hot(xp, input, target, ignore_index)
+    return hot if weight is None else hot * beside(xp, weight, input)
+
+
+@floating_op(
     examples=[
         *(example(normal(6, 3), uniform(6, 3, low=0.2), reduction=r) for r in ("mean", "sum", "none", "batchmean")),
         example(normal(2, 4, 3), normal(2, 4, 3), log_target=True, reduction="batchmean"),
@@ -228,13 +243,15 @@ def kl_div(
     Returns a 0-d array, or with "none" one of the input's shape. A target of 0 costs nothing.
     """
     check_same_shape("kl_div", input, target)
+    target = beside(xp, target, input)
     losses = xp.exp(target) * (target - input) if log_target else xlogy(target, target) - target * input
     if reduction == "batchmean":
-        return xp.sum(losses) / input.shape[0] if input.shape else losses
+        batch = input.shape[0] if input.shape else 1
+        return xp.sum(losses) / batch if batch else xp.sum(losses) * nan
     return reduced(xp, losses, reduction)
 
 
-@op(
+@floating_op(
     examples=[
         *(example(normal(6, 3), integers(6, high=3), reduction=r) for r in ("mean", "sum", "none")),
         example(normal(6, 3), integers(6, high=3), uniform(3, low=0.5, high=2), p=2, margin=0.5),
@@ -261,22 +278,22 @@ def multi_margin_loss(
     """
     if p not in (1, 2):
         raise ValueError(f"multi_margin_loss has p=1 or p=2; got {p!r}")
-    _check_classes(xp, input, target)
+    _check_classes(xp, "multi_margin_loss", input, target)
     check_weight(input, weight)
-    hot = one_hot(target, classes=input.shape[-1])
+    hot = one_hot(_wide(xp, target), classes=input.shape[-1])
     right = xp.sum(xp.where(hot, input, 0.0), axis=-1, keepdims=True)
     within = margin - right + input
     within = xp.where(xp.logical_and(within > 0, xp.logical_not(hot)), within, 0.0)
     losses = xp.mean(within * within if p == 2 else within, axis=-1)
     if weight is not None:
-        losses = losses * xp.sum(xp.where(hot, weight, 0.0), axis=-1)
+        losses = losses * xp.sum(xp.where(hot, beside(xp, weight, input), 0.0), axis=-1)
     return reduced(xp, losses, reduction)
 
 
 _LABELS = values([[0, 2, -1, 3], [1, -1, 2, 0], [3, 3, 0, -1], [-1, 0, 0, 0]], differentiable=False)
 
 
-@op(
+@floating_op(
     examples=[
         *(example(normal(4, 4), _LABELS, reduction=r) for r in ("mean", "sum", "none")),
         example(normal(3), values([2, 1, -1], differentiable=False)),
@@ -292,8 +309,9 @@ def multilabel_margin_loss(xp: Namespace, input: Array, target: Array, /, *, red
     Raises ValueError when a class lies outside [-1, C).
     """
     check_same_shape("multilabel_margin_loss", input, target)
+    check_scores("multilabel_margin_loss", input)
     check_integers(target)
-    classes = input.shape[-1]
+    target, classes = _wide(xp, target), input.shape[-1]
     if bool(anywhere(xp.logical_or(target < -1, target >= classes))):
         raise ValueError(f"found a class outside [0, {classes}) that is not the -1 which ends a list")
     listed = xp.cumulative_sum(xp.astype(target < 0, xp.int64), axis=-1) == 0

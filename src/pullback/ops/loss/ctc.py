@@ -11,15 +11,16 @@ from ...backends import Array, Namespace, backend_of, dtype_name, find_backend_o
 from ...backends.host import host
 from ..data_types import astype
 from ..elementwise import clip, logaddexp
+from ..floating import check_floating
 from ..indexing import take_along_axis
 from ..manipulation import reshape
 from ..scatter import scatter_add_along_axis
+from ..sizes import whole
 from ..special import logsumexp
-from ..statistical import mean
 from ..statistical import sum as total
 from ..utility import anywhere
 from .classification import check_integers
-from .reduction import Reduction
+from .reduction import Reduction, average, check_arrays
 
 __all__ = ["ctc_loss"]
 
@@ -52,7 +53,8 @@ def ctc_loss(
     zero_infinity: what cannot be laid out, as its target is too long, costs 0 and not infinity (its gradient is
         NaN otherwise).
     Returns a 0-d array, or with "none" (N,), or () for one sequence.
-    Raises ValueError for shapes that do not go together, classes outside [0, C) and lengths that are too long.
+    Raises ValueError for shapes that do not go together, classes outside [0, C) and lengths that are too long or below
+    0; TypeError for targets and lengths that are no whole numbers, and for targets that are no array.
 
     Graves et al., "Connectionist temporal classification" (2006). Both passes work with logarithms, for all
     sequences and places at once, and with a loop over time. The gradient is that by `log_probs` themselves.
@@ -62,6 +64,8 @@ def ctc_loss(
     >>> pb.exp(-ctc_loss(even, pb.tensor([[1]]), [3], [1], reduction="sum")).item()  # 6 of 8 ways say it once
     0.75
     """
+    check_arrays("ctc_loss", log_probs, targets)
+    check_floating("ctc_loss", log_probs)
     if len(log_probs.shape) not in (2, 3):
         raise ValueError(f"log_probs are (T, N, C), or (T, C) for one sequence; got shape {tuple(log_probs.shape)}")
     if not 0 <= blank < log_probs.shape[-1]:
@@ -74,20 +78,14 @@ def ctc_loss(
     single = len(log_probs.shape) == 2
     if single:
         log_probs = log_probs[:, None, :]
-    owner, device, sequences = *_place(log_probs), log_probs.shape[1]
-    times, counts = (
-        given if find_backend_of(array_of(given)) else owner.asarray(given, dtype="int64", device=device)
-        for given in (input_lengths, target_lengths)
-    )
-    times, counts = (reshape(lengths, (-1,)) for lengths in (times, counts))
-    for name, lengths in (("input_lengths", times), ("target_lengths", counts)):
-        if tuple(lengths.shape) != (sequences,):
-            raise ValueError(f"{name} has one number for each of {sequences} sequences; got {lengths.shape[0]}")
+    sequences = log_probs.shape[1]
+    times = _lengths("input_lengths", input_lengths, log_probs)
+    counts = _lengths("target_lengths", target_lengths, log_probs)
     check_integers(targets)
     rows = _in_rows(targets, counts, sequences, single)
     losses = _ctc_loss(log_probs, rows, times, counts, blank=blank, zero_infinity=zero_infinity)
     if reduction == "mean":
-        losses = mean(losses / astype(clip(counts, 1), losses.dtype))
+        losses = average(losses / astype(clip(counts, 1), losses.dtype))
     elif reduction == "sum":
         losses = total(losses)
     elif single:
@@ -98,6 +96,24 @@ def ctc_loss(
 def _place(x: Array) -> tuple[Any, Any]:
     owner = backend_of(array_of(x))
     return owner, owner.device_of(array_of(x))
+
+
+def _lengths(name: str, given: Lengths, log_probs: Array) -> Any:
+    """Lengths as an array of int64, (N,), beside the log-probabilities."""
+    sequences = log_probs.shape[1]
+    if find_backend_of(array_of(given)):
+        if "int" not in dtype_name(given.dtype):  # type: ignore[union-attr]
+            raise TypeError(f"{name} are whole numbers; got {dtype_name(given.dtype)}")  # type: ignore[union-attr]
+        lengths = reshape(astype(given, "int64", copy=False), (-1,))
+    else:
+        numbers = list(given) if isinstance(given, Sequence) else [given]
+        owner, device = _place(log_probs)
+        lengths = owner.asarray(
+            [whole(n, f"each of {name}", least=None) for n in numbers], dtype="int64", device=device
+        )
+    if tuple(lengths.shape) != (sequences,):
+        raise ValueError(f"{name} has one number for each of {sequences} sequences; got {lengths.shape[0]}")
+    return lengths
 
 
 def _in_rows(targets: Array, counts: Array, sequences: int, single: bool) -> Any:

@@ -1,17 +1,17 @@
 """Distances and similarities of vectors."""
 
 from ...autodiff.examples import example, normal, uniform, values
-from ...autodiff.op import op
 from ...autodiff.tensor import array_of
 from ...backends import Array, Namespace, backend_of
 from ...backends.host import host
+from ..floating import check_floating, floating_op
 from ..indexing import take
 from ..linalg import vector_norm
 
 __all__ = ["cdist", "cosine_similarity", "pairwise_distance", "pdist"]
 
 
-@op(
+@floating_op(
     examples=[
         example(normal(5, 3), normal(5, 3)),
         example(normal(2, 5, 3), normal(3), p=3.0, keepdims=True),
@@ -30,10 +30,11 @@ def pairwise_distance(
     >>> round(pairwise_distance(pb.tensor([0.0, 0.0]), pb.tensor([3.0, 4.0])).item(), 4)
     5.0
     """
+    check_floating("pairwise_distance", x2)
     return vector_norm(x1 - x2 + eps, ord=p, axis=-1, keepdims=keepdims)
 
 
-@op(
+@floating_op(
     examples=[
         example(normal(4, 3), normal(4, 3)),
         example(normal(2, 3, 4), normal(4), axis=-1),
@@ -46,11 +47,12 @@ def cosine_similarity(xp: Namespace, x1: Array, x2: Array, /, *, axis: int = 1, 
     x1, x2: broadcast together. eps: the least length; shorter vectors count as this long.
     Returns the broadcast shape without that axis.
     """
+    check_floating("cosine_similarity", x2)
     x1, x2 = (x / xp.maximum(vector_norm(x, axis=axis, keepdims=True), eps) for x in xp.broadcast_arrays(x1, x2))
     return xp.sum(x1 * x2, axis=axis)
 
 
-@op(
+@floating_op(
     examples=[
         example(normal(4, 3), normal(5, 3)),
         *(example(uniform(2, 4, 3, low=-2, high=0), uniform(5, 3, low=0.1), p=p) for p in (1.0, 3.0, float("inf"))),
@@ -68,12 +70,13 @@ def cdist(xp: Namespace, x1: Array, x2: Array, /, *, p: float = 2.0) -> Array:
     Tensor([[0., 2., 4.],
             [1., 1., 3.]], dtype=float32)
     """
+    check_floating("cdist", x2)
     if len(x1.shape) < 2 or len(x2.shape) < 2 or x1.shape[-1] != x2.shape[-1]:
         raise ValueError(f"cdist takes (..., P, D) and (..., R, D); got {tuple(x1.shape)} and {tuple(x2.shape)}")
     return vector_norm(xp.expand_dims(x1, axis=-2) - xp.expand_dims(x2, axis=-3), ord=p, axis=-1)
 
 
-@op(examples=[example(normal(5, 3)), example(normal(4, 2), p=1.0), example(normal(1, 2))])
+@floating_op(examples=[example(normal(5, 3)), example(normal(4, 2), p=1.0), example(normal(1, 2))])
 def pdist(xp: Namespace, x: Array, /, *, p: float = 2.0) -> Array:
     """The p-norm of the difference of each two vectors of a set.
 

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ...autodiff.examples import example, normal, values
-from ...autodiff.op import op
 from ...backends import Array, Namespace
 from ..creation import ones_like
 from ..elementwise import minimum
+from ..floating import floating_op
 from .distances import pairwise_distance
-from .reduction import Reduction, check_same_shape, labels, reduced
+from .reduction import Reduction, beside, check_arrays, check_same_shape, reduced
 
 __all__ = [
     "cosine_embedding_loss", "hinge_embedding_loss", "margin_ranking_loss", "triplet_margin_loss",
@@ -24,7 +24,7 @@ def _positive_part(xp: Namespace, x: Array) -> Array:
     return xp.where(x >= 0, x, 0.0)
 
 
-@op(
+@floating_op(
     examples=[
         *(example(normal(5), normal(5), _SIGNS, reduction=r) for r in ("mean", "sum", "none")),
         example(normal(5), normal(5), values([1.0, -1.0, 1.0, 1.0, -1.0]), margin=0.5),
@@ -47,10 +47,11 @@ def margin_ranking_loss(
     """
     check_same_shape("margin_ranking_loss", input1, input2)
     check_same_shape("margin_ranking_loss", input1, target)
-    return reduced(xp, _positive_part(xp, margin - labels(xp, target, input1) * (input1 - input2)), reduction)
+    lead = input1 - input2
+    return reduced(xp, _positive_part(xp, margin - beside(xp, target, lead) * lead), reduction)
 
 
-@op(
+@floating_op(
     examples=[
         *(example(normal(5), _SIGNS, reduction=r) for r in ("mean", "sum", "none")),
         example(normal(2, 5), values([[1.0, -1.0, -1.0, 1.0, -1.0]] * 2, differentiable=False), margin=0.5),
@@ -65,11 +66,12 @@ def hinge_embedding_loss(
     Returns a 0-d array, or with "none" one of that shape.
     """
     check_same_shape("hinge_embedding_loss", input, target)
+    target = beside(xp, target, input)
     alike = xp.where(target != -1, input, 0.0)
     return reduced(xp, alike + xp.where(target != 1, _positive_part(xp, margin - input), 0.0), reduction)
 
 
-@op(
+@floating_op(
     examples=[
         *(example(normal(5, 3), normal(5, 3), _SIGNS, reduction=r) for r in ("mean", "sum", "none")),
         example(normal(5, 3), normal(5, 3), _SIGNS, margin=0.2),
@@ -100,11 +102,12 @@ def cosine_embedding_loss(
     tiny = 1e-12
     lengths = (xp.sum(xp.square(input1), axis=-1) + tiny) * (xp.sum(xp.square(input2), axis=-1) + tiny)
     cosine = xp.sum(input1 * input2, axis=-1) / xp.sqrt(lengths)
+    target = beside(xp, target, cosine)
     unlike = xp.where(target == -1, _positive_part(xp, cosine - margin), 0.0)
     return reduced(xp, xp.where(target == 1, 1 - cosine, unlike), reduction)
 
 
-@op(
+@floating_op(
     examples=[
         *(example(normal(5, 3), normal(5, 3), normal(5, 3), reduction=r) for r in ("mean", "sum", "none")),
         example(normal(5, 3), normal(5, 3), normal(5, 3), swap=True, margin=0.5),
@@ -170,6 +173,7 @@ def _triplets(
     reduction: Reduction,
 ) -> Any:
     check_margin(margin)
+    check_arrays("triplet_margin_loss", anchor, positive, negative)
     for other in (positive, negative):
         if tuple(other.shape) != tuple(anchor.shape):
             raise ValueError(

@@ -1,81 +1,87 @@
 """Losses of regression: how far numbers are from the numbers they should be."""
 
 from math import log, pi, prod
+from numbers import Real
 from typing import Any
 
 from ...autodiff.examples import example, integers, normal, uniform
-from ...autodiff.op import op
 from ...backends import Array, Namespace
 from ..creation import full_like
+from ..data_types import astype
 from ..elementwise import less
+from ..floating import check_floating, floating_op
 from ..manipulation import reshape
 from ..utility import anywhere
-from .reduction import PAIR, Reduction, check_same_shape, labels, reduced, share
+from .reduction import PAIR, Reduction, beside, check_arrays, check_same_shape, reduced, share
 
 __all__ = ["gaussian_nll_loss", "huber_loss", "l1_loss", "mse_loss", "poisson_nll_loss", "smooth_l1_loss"]
 
 
-@op(examples=PAIR)
+@floating_op(examples=PAIR)
 def mse_loss(xp: Namespace, input: Array, target: Array, /, *, reduction: Reduction = "mean") -> Array:
     """Squared error, reduced.
 
-    input, target: arrays of one shape, floating. Returns a 0-d array, or with "none" one of that shape.
+    input, target: arrays of one shape, the input floating. Returns a 0-d array, or with "none" one of that shape, in
+        the dtype of `input`.
     """
     check_same_shape("mse_loss", input, target)
-    return reduced(xp, xp.square(input - target), reduction)
+    return reduced(xp, xp.square(input - beside(xp, target, input)), reduction)
 
 
 @mse_loss.vjp("input")
 def _(xp: Namespace, g: Array, input: Array, target: Array, *, reduction: Reduction) -> Array:
-    return share(g, input.shape, reduction) * (2 * (input - target))
+    return share(g, input.shape, reduction) * (2 * (input - beside(xp, target, input)))
 
 
 @mse_loss.vjp("target")
 def _(xp: Namespace, g: Array, input: Array, target: Array, *, reduction: Reduction) -> Array:
-    return share(g, input.shape, reduction) * (2 * (target - input))
+    return share(g, input.shape, reduction) * (2 * (beside(xp, target, input) - input))
 
 
-@op(examples=PAIR)
+@floating_op(examples=PAIR)
 def l1_loss(xp: Namespace, input: Array, target: Array, /, *, reduction: Reduction = "mean") -> Array:
     """Absolute error, reduced. Its derivative where the error is 0 is taken as 0.
 
-    input, target: arrays of one shape, floating. Returns a 0-d array, or with "none" one of that shape.
+    input, target: arrays of one shape, the input floating. Returns a 0-d array, or with "none" one of that shape, in
+        the dtype of `input`.
     """
     check_same_shape("l1_loss", input, target)
-    return reduced(xp, xp.abs(input - target), reduction)
+    return reduced(xp, xp.abs(input - beside(xp, target, input)), reduction)
 
 
-@op(examples=[*PAIR, example(normal(5, 3), normal(5, 3), delta=0.3)])
+@floating_op(examples=[*PAIR, example(normal(5, 3), normal(5, 3), delta=0.3)])
 def huber_loss(
     xp: Namespace, input: Array, target: Array, /, *, reduction: Reduction = "mean", delta: float = 1.0
 ) -> Array:
     """Half the squared error up to `delta`, linear beyond it; reduced (Huber, 1964).
 
-    input, target: arrays of one shape, floating. Returns a 0-d array, or with "none" one of that shape.
+    input, target: arrays of one shape, the input floating. Returns a 0-d array, or with "none" one of that shape, in
+        the dtype of `input`.
     """
     check_same_shape("huber_loss", input, target)
-    error = xp.abs(input - target)
+    error = xp.abs(input - beside(xp, target, input))
     inner = xp.minimum(error, delta)
     return reduced(xp, inner * (error - 0.5 * inner), reduction)
 
 
 @huber_loss.vjp("input")
 def _(xp: Namespace, g: Array, input: Array, target: Array, *, reduction: Reduction, delta: float) -> Array:
-    return share(g, input.shape, reduction) * xp.clip(input - target, -delta, delta)
+    return share(g, input.shape, reduction) * xp.clip(input - beside(xp, target, input), -delta, delta)
 
 
 @huber_loss.vjp("target")
 def _(xp: Namespace, g: Array, input: Array, target: Array, *, reduction: Reduction, delta: float) -> Array:
-    return share(g, input.shape, reduction) * xp.clip(target - input, -delta, delta)
+    return share(g, input.shape, reduction) * xp.clip(beside(xp, target, input) - input, -delta, delta)
 
 
-@op(examples=[*PAIR, *(example(normal(5, 3), normal(5, 3), beta=beta) for beta in (0.3, 0))])
+@floating_op(examples=[*PAIR, *(example(normal(5, 3), normal(5, 3), beta=beta) for beta in (0.3, 0))])
 def smooth_l1_loss(
     xp: Namespace, input: Array, target: Array, /, *, reduction: Reduction = "mean", beta: float = 1.0
 ) -> Array:
     """Squared error over 2 * beta up to `beta`, absolute error less beta / 2 beyond it; reduced (Girshick, 2015).
 
-    input, target: arrays of one shape, floating. Returns a 0-d array, or with "none" one of that shape.
+    input, target: arrays of one shape, the input floating. Returns a 0-d array, or with "none" one of that shape, in
+        the dtype of `input`.
     beta: 0 or more; 0 gives the absolute error.
     """
     if not beta >= 0:
@@ -86,7 +92,7 @@ def smooth_l1_loss(
     return huber_loss(input, target, reduction=reduction, delta=beta) / beta
 
 
-@op(
+@floating_op(
     examples=[
         *(example(normal(5, 3), uniform(5, 3, low=0.1, high=4), reduction=r) for r in ("mean", "sum", "none")),
         example(normal(5, 3), uniform(5, 3, low=0.1, high=4), full=True),
@@ -112,7 +118,7 @@ def poisson_nll_loss(
     Returns a 0-d array, or with "none" one of that shape.
     """
     check_same_shape("poisson_nll_loss", input, target)
-    target = labels(xp, target, input)
+    target = beside(xp, target, input)
     losses = xp.exp(input) - target * input if log_input else input - target * xp.log(input + eps)
     if full:
         many = target > 1
@@ -139,13 +145,16 @@ def gaussian_nll_loss(
         number.
     full: add log(2 * pi) / 2, which does not depend on any of them.
     eps: the least variance; smaller ones count as this, and get the gradient that this would get.
-    Returns a 0-d array, or with "none" one of the input's shape.
+    Returns a 0-d array, or with "none" one of the input's shape, in the dtype of `input`.
     Raises ValueError for shapes that do not go together, and for a variance below 0.
     """
-    shape = tuple(input.shape)
-    if isinstance(var, (int, float)):
+    if isinstance(var, Real):
         var = full_like(input, float(var))
-    elif tuple(var.shape) == shape[:-1] and tuple(var.shape) != shape:
+    check_arrays("gaussian_nll_loss", input, target, var)
+    check_floating("gaussian_nll_loss", input)
+    target, var = (astype(x, input.dtype, copy=False) for x in (target, var))
+    shape = tuple(input.shape)
+    if tuple(var.shape) == shape[:-1] and tuple(var.shape) != shape:
         var = reshape(var, (*shape[:-1], 1))
     unequal = [(m, n) for m, n in zip(shape, var.shape, strict=False) if m != n]
     if len(var.shape) != len(shape) or len(unequal) > 1 or any(n != 1 for _, n in unequal):
@@ -167,7 +176,7 @@ def gaussian_nll_loss(
     return losses + (constant * prod(shape) if reduction == "sum" else constant)
 
 
-@op(examples=[example(uniform(3, low=0.5, high=2), least=0.1)])
+@floating_op(examples=[example(uniform(3, low=0.5, high=2), least=0.1)])
 def _raised(xp: Namespace, x: Array, /, *, least: float) -> Array:
     """x, and a bound where it is below; the gradient is x's there too, so that it learns to rise."""
     return xp.maximum(x, least)
@@ -176,7 +185,7 @@ def _raised(xp: Namespace, x: Array, /, *, least: float) -> Array:
 _raised.vjp("x")(lambda xp, g: g)
 
 
-@op(
+@floating_op(
     examples=[
         *(
             example(normal(5, 3), normal(5, 3), uniform(5, 3, low=0.5, high=2), reduction=r)

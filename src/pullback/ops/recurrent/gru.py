@@ -105,11 +105,11 @@ def gru(
         weight_hh: (3 H, H). biases: (3 H,), or None.
     reverse: walk from each sequence's end to its start.
     Returns h after each step, (L, N, H) or (T, H), and h at the end of the walk, (N, H).
-    Raises ValueError for no steps, and for batch sizes that do not fit.
+    Raises ValueError for no steps, and for batch sizes, an input and states that do not fit.
 
     As in PyTorch and cuDNN, r closes on W_hn h + b_hn; in the paper on h itself.
     """
-    inputs, sizes = preactivated(x, weight_ih, bias_ih, batch_sizes)
+    inputs, sizes = preactivated(x, weight_ih, bias_ih, batch_sizes, (h0, weight_hh.shape[1]))
     output, h, _ = _gru(inputs, h0, weight_hh, bias_hh, batch_sizes=sizes, reverse=reverse)
     return unpacked(output, x), h
 

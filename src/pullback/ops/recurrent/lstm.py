@@ -123,10 +123,11 @@ def lstm(
         weight_hh: (4 H, P). biases: (4 H,), or None. weight_hr: (P, H); without it P is H.
     reverse: walk from each sequence's end to its start.
     Returns h after each step, (L, N, P) or (T, P), and h and c at the end of the walk.
-    Raises ValueError for no steps, and for batch sizes that do not fit.
+    Raises ValueError for no steps, and for batch sizes, an input and states that do not fit.
     """
     bias = bias_ih if bias_hh is None else bias_hh if bias_ih is None else bias_ih + bias_hh
-    inputs, sizes = preactivated(x, weight_ih, bias, batch_sizes)
+    states = (h0, weight_hh.shape[1]), (c0, weight_hh.shape[0] // 4)
+    inputs, sizes = preactivated(x, weight_ih, bias, batch_sizes, *states)
     output, h, c, _, _ = _lstm(inputs, h0, c0, weight_hh, weight_hr, batch_sizes=sizes, reverse=reverse)
     return unpacked(output, x), h, c
 

@@ -92,12 +92,12 @@ def rnn(
     nonlinearity: `"tanh"` or `"relu"`.
     reverse: walk from each sequence's end to its start.
     Returns the states after each step, (L, N, H) or (T, H), and those at the end of the walk, (N, H).
-    Raises ValueError for another nonlinearity, for no steps, and for batch sizes that do not fit.
+    Raises ValueError for another nonlinearity, for no steps, and for batch sizes, an input and states that do not fit.
     """
     if nonlinearity not in ("tanh", "relu"):
         raise ValueError(f"nonlinearity is 'tanh' or 'relu'; got {nonlinearity!r}")
     bias = bias_ih if bias_hh is None else bias_hh if bias_ih is None else bias_ih + bias_hh
-    inputs, sizes = preactivated(x, weight_ih, bias, batch_sizes)
+    inputs, sizes = preactivated(x, weight_ih, bias, batch_sizes, (h0, weight_hh.shape[1]))
     output, h = _rnn(inputs, h0, weight_hh, batch_sizes=sizes, reverse=reverse, nonlinearity=nonlinearity)
     return unpacked(output, x), h
 

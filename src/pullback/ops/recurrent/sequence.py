@@ -51,19 +51,32 @@ def columns(x: Array, count: int) -> list[Array]:
 
 
 def preactivated(
-    x: Array, weight: Array, bias: Array | None, batch_sizes: Sequence[int] | None
+    x: Array, weight: Array, bias: Array | None, batch_sizes: Sequence[int] | None, *states: tuple[Array, int]
 ) -> tuple[Array, tuple[int, ...]]:
     """What the inputs alone give to each gate, as packed rows: one matrix product for all steps; and the batch sizes.
 
-    x: (L, N, in), or packed rows (T, in) with their `batch_sizes`.
-    Raises ValueError for sequences of no steps, and for batch sizes that do not fit the rows.
+    x: (L, N, in), or packed rows (T, in) with their `batch_sizes`. weight: (rows, in).
+    states: those to start from, each with the length that its rows are to have.
+    Raises ValueError for other shapes, for sequences of no steps, and for batch sizes that do not fit the rows.
     """
+    shape, inputs = tuple(x.shape), weight.shape[1]
+    if len(shape) != (3 if batch_sizes is None else 2) or shape[-1] != inputs:
+        expected = f"(L, N, {inputs})" if batch_sizes is None else f"packed rows (T, {inputs})"
+        raise ValueError(f"a recurrent network of these weights takes {expected}; got shape {shape}")
     if batch_sizes is None:
-        batch_sizes = (x.shape[1],) * x.shape[0]
-        x = reshape(x, (x.shape[0] * x.shape[1], x.shape[2]))
+        if not shape[0]:
+            raise ValueError("a recurrent network walks over one step or more; got sequences of length 0")
+        batch_sizes = (shape[1],) * shape[0]
+        x = reshape(x, (shape[0] * shape[1], inputs))
     sizes = tuple(batch_sizes)
     if not sizes or sum(sizes) != x.shape[0] or any(a < b for a, b in pairwise(sizes)):
-        raise ValueError(f"{x.shape[0]} packed rows in steps of {sizes}: expected one step or more, never growing")
+        raise ValueError(
+            f"{x.shape[0]} packed rows in steps of {sizes}: expected one step or more, never growing, of as many rows "
+            "together"
+        )
+    for state, size in states:
+        if tuple(state.shape) != (sizes[0], size):
+            raise ValueError(f"the sequences start from a state {(sizes[0], size)}; got shape {tuple(state.shape)}")
     return linear(x, weight, bias), sizes
 
 

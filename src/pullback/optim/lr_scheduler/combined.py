@@ -36,9 +36,10 @@ class _Combined(LRScheduler):
 
 
 def _check_parts(name: str, optimizer: Optimizer, schedulers: Sequence[LRScheduler]) -> None:
-    """Raises ValueError for schedules of another optimizer, or that go by a metric."""
+    """Raises ValueError for what is no schedule, or one of another optimizer, or that goes by a metric."""
     for schedule in schedulers:
-        if isinstance(schedule, ReduceLROnPlateau) or schedule.optimizer is not optimizer:
+        alike = isinstance(schedule, LRScheduler) and schedule.optimizer is optimizer
+        if not alike or isinstance(schedule, ReduceLROnPlateau):
             raise ValueError(
                 f"{name} expects schedules of its own optimizer that need no metric; got {type(schedule).__name__}"
             )
@@ -92,7 +93,8 @@ class ChainedScheduler(_Combined):
     def __init__(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None) -> None:
         if not schedulers:
             raise ValueError("ChainedScheduler expects at least one schedule; got none")
-        self.optimizer = optimizer or schedulers[0].optimizer
+        first: Any = getattr(schedulers[0], "optimizer", None)
+        self.optimizer = first if optimizer is None else optimizer
         _check_parts("ChainedScheduler", self.optimizer, schedulers)
         self.schedulers, self.last_epoch, self._base_lrs = list(schedulers), 0, []
         self._last_lr = [group["lr"] for group in self.optimizer.param_groups]

@@ -50,16 +50,15 @@ class CyclicLR(LRScheduler):
             raise ValueError(f"CyclicLR expects mode 'triangular', 'triangular2' or 'exp_range'; got {mode!r}")
         if scale_mode not in ("cycle", "iterations"):
             raise ValueError(f"CyclicLR expects scale_mode 'cycle' or 'iterations'; got {scale_mode!r}")
+        self.max_lrs = one_each("CyclicLR", "max_lr", max_lr, optimizer)
+        self.base_momenta = one_each("CyclicLR", "base_momentum", base_momentum, optimizer)
+        self.max_momenta = one_each("CyclicLR", "max_momentum", max_momentum, optimizer)
+        lowest = one_each("CyclicLR", "base_lr", base_lr, optimizer)
         _check_momentum(optimizer, cycle_momentum)
-        groups = len(optimizer.param_groups)
         self.total_size, self.step_ratio = step_size_up + down, step_size_up / (step_size_up + down)
         self.mode, self.gamma, self.scale_fn = mode, gamma, scale_fn
         self.scale_mode = scale_mode if scale_fn is not None else "iterations" if mode == "exp_range" else "cycle"
         self.cycle_momentum = cycle_momentum
-        self.max_lrs = one_each("CyclicLR", "max_lr", max_lr, groups)
-        self.base_momenta = one_each("CyclicLR", "base_momentum", base_momentum, groups)
-        self.max_momenta = one_each("CyclicLR", "max_momentum", max_momentum, groups)
-        lowest = one_each("CyclicLR", "base_lr", base_lr, groups)
         if last_epoch == -1:
             for group, lr in zip(optimizer.param_groups, lowest, strict=True):
                 group["lr"] = lr
@@ -129,18 +128,17 @@ class OneCycleLR(LRScheduler):
             raise ValueError(f"OneCycleLR expects pct_start from 0 to 1; got {pct_start!r}")
         if anneal_strategy not in ("cos", "linear"):
             raise ValueError(f"OneCycleLR expects anneal_strategy 'cos' or 'linear'; got {anneal_strategy!r}")
+        self.max_lrs = one_each("OneCycleLR", "max_lr", max_lr, optimizer)
+        self.base_momenta = one_each("OneCycleLR", "base_momentum", base_momentum, optimizer)
+        self.max_momenta = one_each("OneCycleLR", "max_momentum", max_momentum, optimizer)
         _check_momentum(optimizer, cycle_momentum)
-        groups = len(optimizer.param_groups)
         self.total_steps, self.anneal_strategy, self.cycle_momentum = (
             total_steps,
             anneal_strategy,
             cycle_momentum,
         )
-        self.max_lrs = one_each("OneCycleLR", "max_lr", max_lr, groups)
         self.initial_lrs = [lr / div_factor for lr in self.max_lrs]
         self.min_lrs = [lr / final_div_factor for lr in self.initial_lrs]
-        self.base_momenta = one_each("OneCycleLR", "base_momentum", base_momentum, groups)
-        self.max_momenta = one_each("OneCycleLR", "max_momentum", max_momentum, groups)
         top = pct_start * total_steps - 1
         self.turns = [top, 2 * top, total_steps - 1] if three_phase else [top, total_steps - 1]
         if last_epoch == -1:

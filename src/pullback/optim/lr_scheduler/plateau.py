@@ -1,7 +1,7 @@
 """A schedule that goes by how training goes."""
 
-from collections.abc import Sequence
-from math import inf
+from collections.abc import Mapping, Sequence
+from math import inf, isfinite
 from typing import Any, Literal
 
 from ..optimizer import Optimizer
@@ -49,8 +49,8 @@ class ReduceLROnPlateau(LRScheduler):
             )
         self.mode, self.factor, self.patience, self.cooldown, self.eps = mode, factor, patience, cooldown, eps
         self.threshold, self.threshold_mode = threshold, threshold_mode
-        self.min_lrs = one_each("ReduceLROnPlateau", "min_lr", min_lr, len(optimizer.param_groups))
-        self.best = inf if mode == "min" else -inf
+        self.min_lrs = one_each("ReduceLROnPlateau", "min_lr", min_lr, optimizer)
+        self.best = self._worst
         self.num_bad_epochs = self.cooldown_counter = 0
         super().__init__(optimizer)
 
@@ -76,6 +76,20 @@ class ReduceLROnPlateau(LRScheduler):
             lower = [max(lr * self.factor, least) for lr, least in zip(rates, self.min_lrs, strict=True)]
             rates = [new if lr - new > self.eps else lr for lr, new in zip(rates, lower, strict=True)]
         self._set(rates)
+
+    def state_dict(self) -> dict[str, Any]:
+        """As the base says; `best` is None before the first metric, as JSON knows no infinity."""
+        return {**super().state_dict(), "best": self.best if isfinite(self.best) else None}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """As the base says."""
+        super().load_state_dict(state)
+        if state["best"] is None:
+            self.best = self._worst
+
+    @property
+    def _worst(self) -> float:
+        return inf if self.mode == "min" else -inf
 
     def _is_better(self, current: float) -> bool:
         margin = self.threshold if self.mode == "max" else -self.threshold

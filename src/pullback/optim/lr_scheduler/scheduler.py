@@ -14,7 +14,7 @@ class LRScheduler:
 
     optimizer: whose groups' `lr` is set. Each group's rate at the start is kept as its `initial_lr`.
     last_epoch: the number of steps already taken; -1 starts anew, and sets the first rate at once.
-    Raises ValueError when it goes on with an optimizer that was never scheduled.
+    Raises TypeError for what is no optimizer, ValueError when it goes on with one that was never scheduled.
     """
 
     _unsaved: ClassVar[Sequence[str]] = ()
@@ -23,9 +23,11 @@ class LRScheduler:
     """Whether the step is that of the constructor: it leaves rates as they are that were saved after that step."""
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
+        _check_optimizer(type(self).__name__, optimizer)
         if last_epoch >= 0 and any("initial_lr" not in group for group in optimizer.param_groups):
             raise ValueError(
-                "last_epoch goes on with an optimizer that was scheduled before; load its state_dict first"
+                "last_epoch goes on with an optimizer that was scheduled before; load its state_dict first, "
+                "or give each of its groups the rate at the start as 'initial_lr'"
             )
         self.optimizer = optimizer
         self.last_epoch = last_epoch
@@ -104,8 +106,17 @@ class LRScheduler:
         return f"{type(self).__name__}(last_epoch={self.last_epoch}, lr={self._last_lr})"
 
 
-def one_each(schedule: str, name: str, value: Any, groups: int) -> list[Any]:
-    """One value for each group, of one for all or a list of them."""
+def _check_optimizer(schedule: str, optimizer: Any) -> None:
+    """Raises TypeError for what is no optimizer."""
+    if not isinstance(optimizer, Optimizer):
+        given = f"the class {optimizer.__name__}" if isinstance(optimizer, type) else f"a {type(optimizer).__name__}"
+        raise TypeError(f"{schedule} sets the rates of an optimizer, its first argument; got {given}")
+
+
+def one_each(schedule: str, name: str, value: Any, optimizer: Optimizer) -> list[Any]:
+    """One value for each group of an optimizer, of one for all or a list of them. Raises TypeError for no optimizer."""
+    _check_optimizer(schedule, optimizer)
+    groups = len(optimizer.param_groups)
     every = list(value) if isinstance(value, (list, tuple)) else [value] * groups
     if len(every) != groups:
         raise ValueError(f"{schedule} expects one {name} for each of the {groups} groups; got {len(every)}")

@@ -31,7 +31,7 @@ class SWALR(LRScheduler):
             raise ValueError(f"SWALR expects anneal_strategy 'cos' or 'linear'; got {anneal_strategy!r}")
         if not isinstance(anneal_epochs, int) or anneal_epochs < 0:
             raise ValueError(f"SWALR expects anneal_epochs to be a whole number of at least 0; got {anneal_epochs!r}")
-        self.swa_lrs = one_each("SWALR", "swa_lr", swa_lr, len(optimizer.param_groups))
+        self.swa_lrs = one_each("SWALR", "swa_lr", swa_lr, optimizer)
         self.anneal_epochs, self.anneal_strategy = anneal_epochs, anneal_strategy
         self.annealed = -1  # epochs since it began, whatever number they have
         super().__init__(optimizer, last_epoch)

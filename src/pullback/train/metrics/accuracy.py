@@ -7,7 +7,7 @@ from ...backends.host import host
 from ...ops.data_types import astype
 from ...ops.elementwise import equal
 from ...ops.statistical import sum as total
-from .arrays import as_array, classes_of, measured, numbers, on_host, whole
+from .arrays import check_count, check_kin, check_within, classes_of, measured, no_classes, on_host, scored
 
 __all__ = ["Accuracy", "TopKAccuracy", "accuracy", "top_k_accuracy"]
 
@@ -19,7 +19,8 @@ class Accuracy:
     being the class predicted; or classes against classes.
     threshold: for one score each, of the target's shape or with a last axis of 1: above it the prediction is
         1, else 0. It is 0 for logits and 0.5 for probabilities.
-    Counts stay on the device until `compute`.
+    A score of NaN hits nothing. Counts stay on the device until `compute`, which raises ValueError where targets
+    were no classes: fractional, NaN, or outside [0, C).
 
     >>> metric = Accuracy()
     >>> metric.update([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], [0, 1, 1])
@@ -36,21 +37,28 @@ class Accuracy:
     def reset(self) -> None:
         """Forget all batches."""
         self._right: Any = 0
+        self._strange: Any = 0
         self._samples = 0
 
     def update(self, prediction: Any, target: Any) -> None:
         """Count a batch."""
-        predicted, true = classes_of(prediction, target, self.threshold)
-        self._right = self._right + total(astype(equal(predicted, true), "int64"))
-        self._samples += prod(true.shape)
+        found = classes_of(prediction, target, self.threshold)
+        self._right = self._right + total(astype(equal(found.predicted, found.true), "int64"))
+        if found.known is not None:
+            self._strange = self._strange + total(astype(~found.known, "int64"))
+        self._samples += prod(found.true.shape)
 
     def merge(self, other: "Accuracy") -> None:
         """Take in what another one, of another process, has counted."""
+        check_kin(self, other)
         self._right = int(on_host(self._right)) + int(on_host(other._right))
+        self._strange = int(on_host(self._strange)) + int(on_host(other._strange))
         self._samples += other._samples
 
     def compute(self) -> float:
         """The share so far."""
+        if strange := int(on_host(self._strange)):
+            raise no_classes(self.name, strange)
         return float(on_host(self._right)) / self._samples if self._samples else nan
 
 
@@ -67,8 +75,7 @@ class TopKAccuracy:
     """
 
     def __init__(self, k: int = 5) -> None:
-        if k < 1:
-            raise ValueError(f"k, how many classes are looked at, is at least 1; got {k!r}")
+        check_count("k, how many classes are looked at,", k)
         self.k = k
         self.name = f"top_{k}_accuracy"
         self.reset()
@@ -79,23 +86,17 @@ class TopKAccuracy:
 
     def update(self, prediction: Any, target: Any) -> None:
         """Count a batch."""
-        scores = numbers(prediction)
-        shape, true = scores.shape, whole(target)
-        wanted = tuple(as_array(target).shape)
-        if scores.ndim < 1 or wanted != shape[:-1]:
-            raise ValueError(f"expected scores (N, ..., C) with classes (N, ...); got {shape} and {wanted}")
-        if true.size and not 0 <= true.min() <= true.max() < shape[-1]:
-            found = true.min() if true.min() < 0 else true.max()
-            raise ValueError(f"top-{self.k} accuracy has scores of {shape[-1]} classes; met class {found}")
-        rows = scores.reshape(true.size, shape[-1])
+        rows, true = scored(self.name, prediction, target)
+        check_within(self.name, true, rows.shape[1])
         own = host.take_along_axis(rows, true[:, None], axis=1)
-        before = host.arange(shape[-1]) < true[:, None]
+        before = host.arange(rows.shape[1]) < true[:, None]
         greater = ~(own >= rows) | ((own == rows) & before)  # a score that is no number is greater than all
         self._right += int((greater.sum(axis=1) < self.k).sum())
         self._samples += true.size
 
     def merge(self, other: "TopKAccuracy") -> None:
         """Take in what another one, of another process, has counted."""
+        check_kin(self, other)
         self._right += other._right
         self._samples += other._samples
 

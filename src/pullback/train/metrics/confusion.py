@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeAlias
 
 from ...backends import Array
 from ...backends.host import host
-from .arrays import classes_of, measured, whole
+from .arrays import check_count, check_kin, check_within, classes_on_host, measured
 
 __all__ = [
     "F1", "Average", "ConfusionMatrix", "Precision", "Recall", "confusion_matrix", "f1", "precision", "recall",
@@ -14,13 +14,15 @@ __all__ = [
 Average: TypeAlias = Literal["binary", "micro", "macro", "weighted"] | None
 """How the measures of several classes become one; None leaves them as they are."""
 
+_SEVERAL = "which average: 'micro', 'macro', 'weighted' or None"
+
 
 class ConfusionMatrix:
     """How often each true class (row) was predicted as each class (column).
 
     `compute` gives a host array (classes, classes) of int64.
     classes: how many there are. threshold: as for `Accuracy`.
-    Raises ValueError when a class lies outside [0, classes).
+    Raises ValueError when a class lies outside [0, classes), for scores of more classes, and for scores of NaN.
 
     >>> metric = ConfusionMatrix(2)
     >>> metric.update([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], [0, 1, 1])
@@ -32,6 +34,7 @@ class ConfusionMatrix:
     name = "confusion_matrix"
 
     def __init__(self, classes: int, threshold: float | None = None) -> None:
+        check_count("classes, how many there are,", classes)
         self.classes = classes
         self.threshold = threshold
         self.reset()
@@ -42,16 +45,17 @@ class ConfusionMatrix:
 
     def update(self, prediction: Any, target: Any) -> None:
         """Count a batch."""
-        predicted, true = (whole(x) for x in classes_of(prediction, target, self.threshold))
+        predicted, true, _, scores = classes_on_host("the confusion matrix", prediction, target, self.threshold)
+        if scores is not None and scores > self.classes:
+            raise ValueError(f"the confusion matrix of {self.classes} classes got scores of {scores}")
         for classes in (predicted, true):
-            if classes.size and not 0 <= classes.min() <= classes.max() < self.classes:
-                found = classes.min() if classes.min() < 0 else classes.max()
-                raise ValueError(f"the confusion matrix of {self.classes} classes met class {found}")
+            check_within("the confusion matrix", classes, self.classes)
         cells = host.bincount(true * self.classes + predicted, minlength=self.classes**2)
         self._counts += cells.reshape(self.classes, self.classes)
 
     def merge(self, other: "ConfusionMatrix") -> None:
         """Take in what another one, of another process, has counted."""
+        check_kin(self, other)
         self._counts += other._counts
 
     def compute(self) -> Array:
@@ -74,6 +78,10 @@ class _OfEachClass:
     ) -> None:
         if average not in ("binary", "micro", "macro", "weighted", None):
             raise ValueError(f"average is 'binary', 'micro', 'macro', 'weighted' or None; got {average!r}")
+        if classes is not None:
+            check_count("classes, how many there are,", classes)
+            if average == "binary" and classes != 2:
+                raise ValueError(f"average 'binary' has 2 classes; got {classes}: say {_SEVERAL}")
         self.average, self.classes, self.threshold, self.zero_division = average, classes, threshold, zero_division
         self.name = self.measure if average in ("binary", None) else f"{self.measure}_{average}"
         self.reset()
@@ -84,22 +92,19 @@ class _OfEachClass:
 
     def update(self, prediction: Any, target: Any) -> None:
         """Count a batch."""
-        predicted, true = (whole(x) for x in classes_of(prediction, target, self.threshold))
-        met = host.concatenate([predicted, true, [0]])
-        if met.min() < 0 or (self.classes is not None and met.max() >= self.classes):
-            found = met.min() if met.min() < 0 else met.max()
-            raise ValueError(f"{self.name} met class {found}" + (f" of {self.classes}" if self.classes else ""))
-        if self.average == "binary" and met.max() > 1:
-            raise ValueError(
-                f"{self.name} met class {met.max()}; of more than two classes, say which average: "
-                "'micro', 'macro', 'weighted' or None"
-            )
-        length = max(int(met.max()) + 1, self._counts.shape[1])
+        predicted, true, _, scores = classes_on_host(self.name, prediction, target, self.threshold)
+        met = host.concatenate([predicted, true, [(scores or 1) - 1]])
+        count = int(met.max()) + 1
+        if self.average == "binary" and count > 2:
+            raise ValueError(f"{self.name} met {count} classes, and average 'binary' has 2: say {_SEVERAL}")
+        check_within(self.name, met, self.classes or count)
+        length = max(count, self._counts.shape[1])
         parts = predicted, true, true[predicted == true]
         self._add(host.stack([host.bincount(part, minlength=length) for part in parts]))
 
     def merge(self, other: Any) -> None:
         """Take in what another one, of another process, has counted."""
+        check_kin(self, other)
         self._add(other._counts)
 
     def _add(self, counts: Array) -> None:
@@ -139,7 +144,8 @@ class Precision(_OfEachClass):
         met, if `classes` is None); "weighted" by how often each is true; None gives a host array (classes,).
     classes: how many there are; None for those met. threshold: as for `Accuracy`.
     zero_division: what stands for the measure of a class when nothing is counted that it could be divided by.
-    Raises ValueError when a class lies outside [0, classes), or for "binary" is above 1.
+    Raises ValueError when a class lies outside [0, classes), for "binary" of more than two classes, and for scores
+        of NaN.
 
     >>> metric = Precision("macro")
     >>> metric.update([0, 1, 1, 2], [0, 1, 2, 2])
@@ -199,10 +205,10 @@ def confusion_matrix(
            [0, 1, 1],
            [0, 0, 1]])
     """
-    predicted, true = (whole(x) for x in classes_of(prediction, target, threshold))
     if classes is None:
-        classes = 1 + max((int(x.max()) for x in (predicted, true) if x.size), default=-1)
-    return measured(ConfusionMatrix(classes), predicted, true)
+        predicted, true, _, scores = classes_on_host("the confusion matrix", prediction, target, threshold)
+        classes = max(scores or 1, *(1 + int(x.max(initial=0)) for x in (predicted, true)))
+    return measured(ConfusionMatrix(classes, threshold), prediction, target)
 
 
 def precision(prediction: Any, target: Any, *, average: Average = "binary", **options: Any) -> Any:

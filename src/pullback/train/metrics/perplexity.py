@@ -4,7 +4,7 @@ from math import exp, inf, nan
 from typing import Any
 
 from ...backends.host import host
-from .arrays import as_array, measured, numbers, whole
+from .arrays import check_kin, check_within, measured, scored
 
 __all__ = ["Perplexity", "perplexity"]
 
@@ -35,22 +35,19 @@ class Perplexity:
 
     def update(self, prediction: Any, target: Any) -> None:
         """Take in a batch."""
-        logits, true = numbers(prediction), whole(target)
-        shape, wanted = logits.shape, tuple(as_array(target).shape)
-        if not shape or wanted != shape[:-1]:
-            raise ValueError(f"perplexity expects logits (N, ..., C) with classes (N, ...); got {shape} and {wanted}")
-        rows, counted = logits.reshape(true.size, shape[-1]), true != self.ignore_index
+        rows, true = scored(self.name, prediction, target)
+        counted = true != self.ignore_index
         rows, true = rows[counted], true[counted]
-        if true.size and not 0 <= true.min() <= true.max() < shape[-1]:
-            found = true.min() if true.min() < 0 else true.max()
-            raise ValueError(f"perplexity has logits of {shape[-1]} classes; met class {found}")
+        check_within(self.name, true, rows.shape[1])
         own = host.take_along_axis(rows, true[:, None], axis=1)
         if true.size:
-            self._surprise += float((host.logaddexp.reduce(rows, axis=1) - own[:, 0]).sum())
+            with host.errstate(invalid="ignore"):  # of NaN the perplexity is NaN
+                self._surprise += float((host.logaddexp.reduce(rows, axis=1) - own[:, 0]).sum())
         self._samples += true.size
 
     def merge(self, other: "Perplexity") -> None:
         """Take in what another one, of another process, has summed up."""
+        check_kin(self, other)
         self._surprise += other._surprise
         self._samples += other._samples
 

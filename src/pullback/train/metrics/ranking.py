@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from ...backends import Array
 from ...backends.host import host
-from .arrays import as_array, measured, numbers, whole
+from .arrays import as_array, check_kin, check_width, check_within, measured, numbers, scored, whole
 
 __all__ = ["ROCAUC", "AveragePrecision", "average_precision", "roc_auc"]
 
@@ -28,33 +28,28 @@ class _Ranking:
 
     def update(self, prediction: Any, target: Any) -> None:
         """Keep a batch."""
-        scores, true = numbers(prediction), whole(target)
-        shape, wanted = scores.shape, tuple(as_array(target).shape)
-        several = shape[-1:] > (1,) and wanted == shape[:-1]
-        if not several and shape not in (wanted, (*wanted, 1)):
-            raise ValueError(
-                f"{self.name} expects scores (N, ..., C) with classes (N, ...), or one score for each target; "
-                f"got {shape} and {wanted}"
-            )
-        rows = scores.reshape(true.size, shape[-1] if several else 1)
+        scores = numbers(prediction)
+        if scores.shape == tuple(as_array(target).shape):
+            rows, true = scores.reshape(-1, 1), whole(target)
+        else:
+            rows, true = scored(self.name, prediction, target)
         if not host.isfinite(rows).all():
             raise ValueError(f"{self.name} ranks numbers; found scores that are infinite or NaN")
-        if several:
-            rows = self._probabilities(rows)
-        classes = max(rows.shape[1], 2)
-        if true.size and not 0 <= true.min() <= true.max() < classes:
-            found = true.min() if true.min() < 0 else true.max()
-            raise ValueError(f"{self.name} has scores of {classes} classes; met class {found}")
-        if self._scores and self._scores[0].shape[1] != rows.shape[1]:
-            raise ValueError(f"{self.name} had scores of {self._scores[0].shape[1]} classes; now {rows.shape[1]}")
-        self._scores.append(rows)
-        self._targets.append(true)
+        if rows.shape[1] > 1:
+            rows = self._comparable(rows)
+        check_within(self.name, true, max(rows.shape[1], 2))
+        self._keep([rows], [true])
 
-    def _probabilities(self, rows: Array) -> Array:
+    def _keep(self, scores: list[Array], targets: list[Array]) -> None:
+        if self._scores and scores:
+            check_width(self.name, self._scores[0].shape[1], scores[0].shape[1])
+        self._scores += scores
+        self._targets += targets
+
+    def _comparable(self, rows: Array) -> Array:
         """Scores that may be compared among samples; of two classes those of the second."""
         if self.logits:
-            rows = host.exp(rows - rows.max(axis=1, keepdims=True))
-            rows /= rows.sum(axis=1, keepdims=True)
+            rows = _log_odds(rows)
         elif not host.allclose(rows.sum(axis=1), 1, atol=1e-3):
             raise ValueError(
                 f"{self.name} of several classes takes probabilities, which sum to 1; for logits make it with "
@@ -64,8 +59,8 @@ class _Ranking:
 
     def merge(self, other: Any) -> None:
         """Take in what another one, of another process, has kept."""
-        self._scores += other._scores
-        self._targets += other._targets
+        check_kin(self, other)
+        self._keep(other._scores, other._targets)
 
     def compute(self) -> Any:
         """The measure so far: a number, or with average None and three classes or more a host array (C,)."""
@@ -85,6 +80,20 @@ class _Ranking:
         raise NotImplementedError
 
 
+def _log_odds(rows: Array) -> Array:
+    """Of logits (N, C) each less the log-sum-exp of all others: grows with softmax, and is never rounded to 1."""
+    rows = rows - rows.max(axis=1, keepdims=True)
+    best = rows.argmax(axis=1)[:, None]
+    others = rows.copy()
+    host.put_along_axis(others, best, -host.inf, axis=1)
+    # The best, which is 0, is held against the sum of the others alone; for any other, the sum less its own part
+    # has the best's, which is 1, and so does not cancel.
+    odds: Array = rows - host.log(host.exp(rows).sum(axis=1, keepdims=True) - host.exp(others))
+    most = others.max(axis=1, keepdims=True)
+    host.put_along_axis(odds, best, -most - host.log(host.exp(others - most).sum(axis=1, keepdims=True)), axis=1)
+    return odds
+
+
 class ROCAUC(_Ranking):
     """The probability that one of a class is scored above one of another, a tie counting half.
 
@@ -93,7 +102,8 @@ class ROCAUC(_Ranking):
     Takes one score for each target of 0 or 1; or probabilities (N, ..., C) against classes (N, ...), and of more than
     two classes each is held against the rest.
     average: "macro", the mean over the classes; "weighted" by how often each is true; None gives a host array (C,).
-    logits: whether scores of several classes are logits, of which softmax is taken first.
+    logits: whether scores of several classes are logits. They are ranked as their softmax would be, by the
+        log-odds, which tell apart even what softmax rounds to 1.
     All scores are kept on the host, so that batch by batch is exact.
     Raises ValueError for scores that are not finite, and for several that do not sum to 1.
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from ...backends import Array
 from ...backends.host import host
-from .arrays import measured, paired
+from .arrays import check_kin, check_width, measured, paired
 
 __all__ = [
     "MAE", "MSE", "R2", "RMSE", "mean_absolute_error", "mean_squared_error", "r2_score", "root_mean_squared_error",
@@ -48,10 +48,13 @@ class R2:
 
     def merge(self, other: "R2") -> None:
         """Take in what another one, of another process, has summed up."""
+        check_kin(self, other)
         if other._samples:
             self._add(other._samples, other._error, other._mean, other._spread)
 
     def _add(self, count: int, error: Array, mean: Array, spread: Array) -> None:
+        if self._samples:
+            check_width("R²", len(self._error), len(error))
         samples = self._samples + count
         shift = mean - self._mean
         self._error = self._error + error
@@ -84,13 +87,20 @@ class _MeanError:
     def update(self, prediction: Any, target: Any) -> None:
         """Take in a batch."""
         p, t = paired(self.name, prediction, target)
-        self._samples += len(t)
-        self._error = self._error + self._of(p - t).sum(axis=0)
+        self._add(len(t), self._of(p - t).sum(axis=0))
 
     def merge(self, other: Any) -> None:
         """Take in what another one, of another process, has summed up."""
-        self._samples += other._samples
-        self._error = self._error + other._error
+        check_kin(self, other)
+        self._add(other._samples, other._error)
+
+    def _add(self, count: int, error: Array) -> None:
+        if not count:
+            return
+        if self._samples:
+            check_width(self.name, len(self._error), len(error))
+        self._samples += count
+        self._error = self._error + error
 
     def compute(self) -> float:
         """The error so far."""

@@ -1,0 +1,47 @@
+"""Ops of floating numbers: what they say to arrays of integers and booleans."""
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+from ..autodiff.examples import Example
+from ..autodiff.op import Op, op
+from ..backends import Array, Namespace, dtype_name, is_floating
+from ..backends.host import host
+
+__all__ = ["check_floating", "floating_op"]
+
+P = ParamSpec("P")
+Forward = Callable[Concatenate[Namespace, Array, P], Array]
+
+
+def check_floating(name: str, x: Any) -> None:
+    """Raise TypeError where x is no array of floating numbers; name: the op that takes it."""
+    dtype = getattr(x, "dtype", None)
+    if dtype is None:
+        raise TypeError(f"{name} takes a floating array; got {type(x).__name__}. Make one: pb.asarray(...)")
+    if not is_floating(dtype):
+        raise TypeError(f"{name} takes a floating array; got {dtype_name(dtype)}. Cast it: x.astype('float32')")
+
+
+def floating_op(*, examples: Sequence[Example]) -> Callable[[Forward[P]], Op[Concatenate[Array, P], Array]]:
+    """Make an op, as `op` does, whose first input is floating and decides the result's data type.
+
+    A call with integers or booleans raises TypeError. Metadata that are NumPy scalars are taken as the Python numbers
+    they are, which promote nothing.
+    """
+
+    def make(forward: Forward[P]) -> Op[Concatenate[Array, P], Array]:
+        name = forward.__name__.lstrip("_")
+
+        @wraps(forward)
+        def checked(xp: Namespace, x: Array, /, *others: P.args, **metadata: P.kwargs) -> Any:
+            check_floating(name, x)
+            for key, value in metadata.items():
+                if isinstance(value, host.generic):
+                    metadata[key] = value.item()
+            return forward(xp, x, *others, **metadata)
+
+        return op(examples=examples)(checked)
+
+    return make
