@@ -13,7 +13,9 @@ from math import prod
 from typing import Any, TypeAlias
 
 from ..host import host as np
+from ..memory import empty
 from .compiling import MULTIPLICATIONS, at_once, compiled, in_parts, inlined
+from .products import packed
 from .tiles import VECTOR, add_products, are_parts_fast, rows_of_tile, vectors_of_tile
 
 __all__ = ["LARGEST", "Geometry", "convolved", "is_direct", "spread", "weight_gradient"]
@@ -57,7 +59,7 @@ def is_direct(of: Geometry, channels: int, positions: Lengths, itemsize: int) ->
 
 def convolved(x: Any, weight: Any, bias: Any, of: Geometry) -> Any:
     """(N, *lengths, ins) as (N, *positions, out)."""
-    y = np.empty((len(x), *of.positions, of.out), x.dtype)
+    y = empty((len(x), *of.positions, of.out), x.dtype)
     columns = of.out // of.groups
     matrices = weight.reshape(of.groups, columns, -1).swapaxes(1, 2).reshape(-1, columns)
     _convolution(of, _width(columns, x.itemsize)).run(x, matrices, y, bias)
@@ -66,7 +68,7 @@ def convolved(x: Any, weight: Any, bias: Any, of: Geometry) -> Any:
 
 def spread(x: Any, weight: Any, bias: Any, of: Geometry) -> Any:
     """(N, *positions, out) as (N, *lengths, ins): the transpose of `convolved`."""
-    y = np.empty((len(x), *of.lengths, of.ins), x.dtype)
+    y = empty((len(x), *of.lengths, of.ins), x.dtype)
     columns = of.ins // of.groups
     matrices = weight.reshape(of.groups, of.out // of.groups, -1, columns).swapaxes(1, 2).reshape(-1, columns)
     _transpose(of, _width(columns, x.itemsize)).run(x, matrices, y, bias)
@@ -121,10 +123,7 @@ class _Plan:
         c = np.zeros(y.shape[-1], y.dtype) if bias is None else np.ascontiguousarray(bias)
         rows, columns = matrices.shape
         wide = _width(columns, x.itemsize)
-        panels = np.zeros((-(-columns // wide), rows, wide), x.dtype)  # what a tile reads of them is in one piece
-        for number, panel in enumerate(panels):
-            some = matrices[:, number * wide : (number + 1) * wide]
-            panel[:, : some.shape[1]] = some
+        panels = packed(matrices)
         arguments = self.arguments(x, panels, 0, rows * wide, c, y, y[:1].size, columns)
         each, _ = _products(vectors_of_tile(columns, x.itemsize))
         in_parts(each, len(x) * len(self.tiles), *arguments, cost=self.cost(columns))

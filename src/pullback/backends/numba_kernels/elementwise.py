@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..host import host as np
+from ..memory import empty
 from .compiling import compiled, in_parts, inlined
 
 __all__ = ["elementwise"]
@@ -25,7 +26,7 @@ def elementwise(function: Callable[..., Any]) -> Callable[..., Any]:
         first = arrays[0]
         numbers = tuple(first.dtype.type(metadata.get(name, default)) for name, default in defaults.items())
         flat = [np.ascontiguousarray(a).reshape(-1) for a in arrays]
-        result = np.empty(first.shape, first.dtype)
+        result = empty(first.shape, first.dtype)
         in_parts(loop, result.size, result.reshape(-1), *flat, numbers, cost=1)
         return result
 

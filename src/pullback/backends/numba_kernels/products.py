@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from ..host import host as np
+from ..memory import empty
 from .compiling import MULTIPLICATIONS, compiled, in_parts, inlined, is_worthwhile
 from .threads import PARTS, pool
 from .tiles import VECTOR, add_products, rows_of_tile, vectors_of_tile
@@ -39,7 +40,7 @@ def product(a: Any, b: Any, c: Any = None) -> Any:
     (rows, length), columns = a.shape, b.shape[1]
     vectors, panels = vectors_of_tile(columns, a.itemsize), packed(b)
     count = len(panels)
-    y = np.empty((rows, columns), a.dtype)
+    y = empty((rows, columns), a.dtype)
     across = -(-rows // ROWS)
     along = min(count, max(-(-columns // COLUMNS), -(-pool().threads * PARTS // across)))
     shape = (across, along, rows, columns, length, a.strides[0] // a.itemsize, a.strides[1] // a.itemsize)
@@ -50,10 +51,10 @@ def product(a: Any, b: Any, c: Any = None) -> Any:
 
 
 def packed(b: Any) -> Any:
-    """b (K, N) as panels of columns (N / wide, K, wide): what a tile reads of it is in one piece. Zeros are behind N."""
+    """b (K, N) as panels of columns (N / wide, K, wide): what a tile reads of it is in one piece. Behind N are zeros."""
     length, columns = b.shape
     wide = max(vectors_of_tile(columns, b.itemsize), 1) * VECTOR // b.itemsize
-    panels = np.empty((-(-columns // wide), length, wide), b.dtype)
+    panels = empty((-(-columns // wide), length, wide), b.dtype)
     in_parts(_pack, len(panels), b, panels, cost=length * wide)
     return panels
 
@@ -146,16 +147,16 @@ def _blocks(vectors: int) -> Callable[..., None]:
                             into = packed[(tile * SUMMED + k) * tall :]
                             for row in range(last - first):
                                 into[row] = line[row]
-                for panel in range(left, right):
-                    for tile in range(tiles):
-                        first = top + (bottom - top) * tile // tiles
-                        last = top + (bottom - top) * (tile + 1) // tiles
+                for tile in range(tiles):
+                    first = top + (bottom - top) * tile // tiles
+                    last = top + (bottom - top) * (tile + 1) // tiles
+                    if a_step == 1:
+                        source, a_at, row, step = a, first * a_row + low, a_row, 1
+                    else:
+                        source, a_at, row, step = packed, tile * SUMMED * tall, 1, tall
+                    for panel in range(left, right):
                         column = panel * wide
                         at = first * columns + column
-                        if a_step == 1:
-                            source, a_at, row, step = a, first * a_row + low, a_row, 1
-                        else:
-                            source, a_at, row, step = packed, tile * SUMMED * tall, 1, tall
                         before, before_at, before_row = (y, at, columns) if low else (c, column, 0)
                         add_products(
                             last - first, columns - column, vectors, y, at, columns, before, before_at, before_row,

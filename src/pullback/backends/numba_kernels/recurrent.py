@@ -1,10 +1,10 @@
 """The walk of gated recurrent layers along their sequences, and the way back: products and gates, compiled.
 
-No sequence needs another. Each thread takes some of them through all steps, so that its states stay in its own cache and
-threads never wait for each other between two steps.
+No sequence needs another. Each thread takes some of them through all steps, so that their states stay in its own cache
+and threads do not wait for each other between two steps.
 
-Rows of `inputs` and of all that is kept for each step are packed: step after step, those of the sequences that are there
-still. `steps` is (T, 2): where a step's rows begin and how many there are, in the order in which they are walked. The
+Rows of `inputs` and of all that is kept for each step are packed: step after step, those of the sequences that are still
+there. `steps` is (T, 2): where a step's rows begin and how many there are, in the order in which they are walked. The
 groups from `start` to `stop` of `groups` are done. Arrays of several gates have them side by side. Loops over a row's
 elements are many and short, as few arrays at a time can be told apart by the compiler.
 """
@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from ..host import host as np
-from .compiling import MULTIPLICATIONS, compiled, in_parts, inlined
+from .compiling import MULTIPLICATIONS, compiled, in_parts
 from .products import packed, rows_times_panels
 from .threads import pool
 from .tiles import rows_of_tile, vectors_of_tile

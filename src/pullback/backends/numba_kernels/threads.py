@@ -23,8 +23,8 @@ Task: TypeAlias = "tuple[SimpleQueue[BaseException | None], Callable[..., None],
 
 PARTS = 4
 """Into how many parts each thread's share is cut, for others to take over."""
-PATIENCE = 2000
-"""How often a worker looks for work before it sleeps: for some 100 µs."""
+PATIENCE = 20000
+"""How often a worker looks for work before it sleeps: for about a millisecond."""
 
 # Where in a pool's state what is written: each number that threads change at once has a line of the cache of its own.
 _LINE = 8

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..declining import declining
 from ..host import host as np
+from ..memory import empty
 from ..numba_kernels import activation as elementwise
 from ..numba_kernels import softmax as rows
 from ..numba_kernels.compiling import in_parts, is_worthwhile
@@ -27,7 +28,7 @@ def are_worthwhile(*arrays: Any) -> bool:
 def in_rows(function: Callable[..., None], *arrays: Any) -> Any:
     """A compiled function of rows, of arrays whose last axis is a row; gives its result, of the last one's shape."""
     x = arrays[-1]
-    y = np.empty(x.shape, x.dtype)
+    y = empty(x.shape, x.dtype)
     flat = [np.ascontiguousarray(a).reshape(-1, x.shape[-1]) for a in arrays]
     in_parts(function, flat[0].shape[0], *flat, y.reshape(-1, x.shape[-1]))
     return y
@@ -126,7 +127,7 @@ _BLOCK = 1 << 14
 
 def _normal_below(x: Any) -> Any:
     """The normal distribution's probability below x, of float32."""
-    result = np.empty(x.shape, x.dtype)
+    result = empty(x.shape, x.dtype)
     flat, out = x.reshape(-1), result.reshape(-1)
     for start in range(0, flat.size, _BLOCK):
         part = slice(start, start + _BLOCK)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from ..blas_threads import blas_alone
 from ..host import host as np
+from ..memory import empty, empty_like
 from ..numba_kernels import is_worthwhile
 from ..numba_kernels.attention import slopes_of_rows, softmax_of_rows
 from ..numba_kernels.compiling import in_parts
@@ -96,7 +97,7 @@ def _(g: Any, x_shape: tuple[int, ...], *, batch_first: bool) -> Any:
     if len(x_shape) != 3:
         return NotImplemented
     counts = [part.shape[1] for part in g]
-    whole = np.empty((*x_shape[:2], sum(counts), g[0].shape[3]), dtype=g[0].dtype)
+    whole = empty((*x_shape[:2], sum(counts), g[0].shape[3]), dtype=g[0].dtype)
     start = 0
     for part, count in zip(g, counts, strict=True):
         whole[:, :, start : start + count] = part.transpose((0, 2, 1, 3) if batch_first else (2, 0, 1, 3))
@@ -178,7 +179,7 @@ def _for_blas(x: Any) -> Any:
 
 def _like(x: Any, shape: tuple[int, ...]) -> Any:
     """New memory, laid out as x is where it has that shape: what takes heads apart or together need not copy then."""
-    return np.empty_like(x) if x.shape == shape and x.strides[-1] == x.itemsize else np.empty(shape, dtype=x.dtype)
+    return empty_like(x) if x.shape == shape and x.strides[-1] == x.itemsize else empty(shape, dtype=x.dtype)
 
 
 class _Block:
@@ -231,7 +232,7 @@ def _blocks(call: _Call, start: int, stop: int, buffers: int) -> Iterator[_Block
     count = max(1, min(_AT_ONCE, _TOGETHER) // (prod(inner) * call.rows * call.keys)) if call.together else 1
     rows = min(rows, call.rows)
     size = min(count, stop - start) * prod(inner) * rows * call.keys
-    memory = [np.empty(size, dtype=call.query.dtype) for _ in range(buffers)]
+    memory = [empty((size,), dtype=call.query.dtype) for _ in range(buffers)]
     places = list(np.ndindex(*call.batch)) if not call.together else []
     for i in range(start, stop, count):
         place = slice(i, min(stop, i + count)) if call.together else places[i]

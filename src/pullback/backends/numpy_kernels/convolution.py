@@ -10,6 +10,7 @@ from math import prod
 from typing import Any, TypeAlias
 
 from ..host import host as np
+from ..memory import empty
 from ..numba_kernels import convolution as direct
 from ..numba_kernels.compiling import is_worthwhile
 from .linear import sum_of_rows
@@ -119,7 +120,7 @@ def _same_floats(*arrays: Any) -> bool:
 
 def _convolved(x: Any, weight: Any, bias: Any, windows: Windows, groups: int) -> Any:
     out = weight.shape[0] // groups
-    y = np.empty((x.shape[0], *windows.positions, weight.shape[0]), x.dtype)
+    y = empty((x.shape[0], *windows.positions, weight.shape[0]), x.dtype)
     matrices = weight.reshape(groups, out, windows.width).swapaxes(1, 2)
 
     def run(start: int, stop: int) -> None:
@@ -207,7 +208,7 @@ def _spread(
     kernel, positions, channels = weight.shape[1:-1], x.shape[1:-1], weight.shape[-1]
     ends = [(n - 1) * step + reach for n, step, reach in zip(positions, stride, span, strict=True)]
     lengths = [n - before - after for n, (before, after) in zip(ends, padding, strict=True)]
-    y = np.empty((x.shape[0], *lengths, groups * channels), x.dtype)
+    y = empty((x.shape[0], *lengths, groups * channels), x.dtype)
     matrices = weight.reshape(groups, weight.shape[0] // groups, -1)
     width = matrices.shape[2]
     kept = [max(n - max(a, 0) - max(b, 0), 0) for n, (a, b) in zip(ends, padding, strict=True)]

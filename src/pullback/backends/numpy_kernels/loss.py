@@ -3,6 +3,7 @@
 from typing import Any
 
 from ..host import host as np
+from ..memory import empty
 from ..numba_kernels import softmax as compiled
 from ..numba_kernels.compiling import in_parts
 from .activation import are_worthwhile
@@ -54,7 +55,7 @@ def _(
     if are_worthwhile(logits):
         flat, classes = _flat(logits, target)
         each = np.ascontiguousarray(np.broadcast_to(g.reshape(-1), flat.shape[:1]))
-        d = np.empty(flat.shape, flat.dtype)
+        d = empty(flat.shape, flat.dtype)
         in_parts(compiled.cross_entropy_vjp, flat.shape[0], each, flat, classes, d)
         return d.reshape(logits.shape)
     e, rows = _rows(logits)

@@ -5,6 +5,7 @@ from math import prod
 from typing import Any
 
 from ..host import host as np
+from ..memory import empty
 from ..numba_kernels import is_worthwhile
 from ..numba_kernels import normalization as machine_code
 from ..numba_kernels.compiling import in_parts
@@ -103,7 +104,7 @@ def _(x: Any, weight: Any = None, bias: Any = None, *, normalized_shape: Any, ep
     if not _compiles(rows):
         unit, _ = _standardized_rows(rows, eps)
         return _affine(unit.reshape(x.shape), weight, bias)
-    y = np.empty(x.shape, x.dtype)
+    y = empty(x.shape, x.dtype)
     factors = _flat(weight, 1, rows), _flat(bias, 0, rows)
     in_parts(machine_code.layer_norm, rows.shape[0], rows, *factors, y.reshape(rows.shape), *_numbers(rows, eps))
     return y
@@ -116,7 +117,7 @@ def _(g: Any, x: Any, weight: Any, *, normalized_shape: Any, eps: float) -> Any:
     shape = _last_lengths(x, normalized_shape)
     g2, x2 = _rows(g, shape), _rows(x, shape)
     if _compiles(x2):
-        gx, parts = np.empty(x.shape, x.dtype), np.empty((2, _row_blocks(x2), x2.shape[1]), x.dtype)
+        gx, parts = empty(x.shape, x.dtype), np.empty((2, _row_blocks(x2), x2.shape[1]), x.dtype)
         arrays = g2, x2, _flat(weight, 1, x2), gx.reshape(x2.shape), *parts
         in_parts(machine_code.layer_norm_vjp, parts.shape[1], *arrays, *_numbers(x2, eps))
         return gx, np.add.reduce(parts[0]).reshape(shape), np.add.reduce(parts[1]).reshape(shape)
@@ -139,7 +140,7 @@ def _(x: Any, weight: Any = None, *, normalized_shape: Any, eps: float | None = 
     rows = _rows(x, shape)
     if not _compiles(rows):
         return _affine((rows * _reciprocal_sizes(rows, eps)).reshape(x.shape), weight, None)
-    y = np.empty(x.shape, x.dtype)
+    y = empty(x.shape, x.dtype)
     arrays = rows, _flat(weight, 1, rows), y.reshape(rows.shape)
     in_parts(machine_code.rms_norm, rows.shape[0], *arrays, *_numbers(rows, eps))
     return y
@@ -152,7 +153,7 @@ def _(g: Any, x: Any, weight: Any, *, normalized_shape: Any, eps: float | None) 
     shape = _last_lengths(x, normalized_shape)
     g2, x2 = _rows(g, shape), _rows(x, shape)
     if _compiles(x2):
-        gx, parts = np.empty(x.shape, x.dtype), np.empty((_row_blocks(x2), x2.shape[1]), x.dtype)
+        gx, parts = empty(x.shape, x.dtype), np.empty((_row_blocks(x2), x2.shape[1]), x.dtype)
         arrays = g2, x2, _flat(weight, 1, x2), gx.reshape(x2.shape), parts
         in_parts(machine_code.rms_norm_vjp, parts.shape[0], *arrays, *_numbers(x2, eps))
         return gx, np.add.reduce(parts).reshape(shape)
@@ -246,7 +247,7 @@ def _along(x: Any, mean: Any, scale: Any, bias: Any) -> Any:
     if _is_small(x):
         return _affine(x - mean, scale, bias) if mean is not None else x * scale
     shape, blocks = (1, 1, x.shape[-1]), _blocks(x, 1)
-    x3, y = np.ascontiguousarray(x).reshape(blocks), np.empty(x.shape, x.dtype)
+    x3, y = np.ascontiguousarray(x).reshape(blocks), empty(x.shape, x.dtype)
     rows = tuple(0.0 if a is None else a for a in (mean, scale, bias))
     centre, scale, shift = _coefficients(rows, shape, x3)
     _scale(x3, centre, scale, shift, y.reshape(blocks))
@@ -256,7 +257,7 @@ def _along(x: Any, mean: Any, scale: Any, bias: Any) -> Any:
 def _normalized(x: Any, weight: Any, bias: Any, eps: float, samples: int, groups: int) -> tuple[Any, Any, Any]:
     """x normalized over the positions and channels of each group in each sample; mean and variance of each."""
     blocks, shape = _blocks(x, samples), (samples, groups, x.shape[-1] // groups)
-    x3, y = np.ascontiguousarray(x).reshape(blocks), np.empty(x.shape, x.dtype)
+    x3, y = np.ascontiguousarray(x).reshape(blocks), empty(x.shape, x.dtype)
     mean, var, *_ = _merged(_moments(x3), blocks[1], shape)
     scale = 1 / np.sqrt(var + eps)
     if weight is not None:
@@ -278,7 +279,7 @@ def _gradients(
     scale = 1 / np.sqrt(var + eps)
     along_one, along_x = (np.add.reduce(a * weight, axis=-1, keepdims=True) / count for a in (of_bias, of_scale))
     of_x, shift = 2 / count * of_var - scale**3 * along_x, of_mean / count - scale * along_one
-    gx = np.empty(x.shape, x.dtype)
+    gx = empty(x.shape, x.dtype)
     of_g, centre, of_x, shift = _coefficients((scale * weight, mean, of_x, shift), shape, x3)
     _slope(g3, x3, of_g, centre, of_x, shift, gx.reshape(blocks))
     of_factors = np.add.reduce(of_scale * scale), np.add.reduce(of_bias)

@@ -4,6 +4,7 @@ from math import prod
 from typing import Any
 
 from ..host import host as np
+from ..memory import empty
 from ..numba_kernels import is_worthwhile
 from ..numba_kernels.compiling import in_parts
 from ..numba_kernels.pooling import combine, greatest, greatest_of_few, put_back
@@ -23,7 +24,7 @@ def _(x: Any, *, taps: tuple[Any, ...]) -> Any:
     kind = np.uint8 if prod(widths) <= 256 else np.int32
     if len(taps) <= 3 and x.dtype.kind in "fiu" and x.dtype.itemsize > 2 and is_worthwhile(x.size):
         shape = _pooled(x.shape, taps)
-        y, number = np.empty(shape, x.dtype), np.empty(shape, kind)
+        y, number = empty(shape, x.dtype), empty(shape, kind)
         lines = prod(shape[: x.ndim - len(taps)])
         in_parts(
             greatest if x.shape[-1] >= _FEW else greatest_of_few,
@@ -60,7 +61,7 @@ def _greatest_along(x: Any, numbers: Any, axis: int, along: Any, weight: Any, ki
 @kernel("max_unpool")
 def _(updates: Any, numbers: Any, *, taps: tuple[Any, ...]) -> Any:
     lead = updates.shape[: updates.ndim - 1 - len(taps)]
-    x = np.empty((*lead, *(along.length for along in taps), updates.shape[-1]), updates.dtype)
+    x = empty((*lead, *(along.length for along in taps), updates.shape[-1]), updates.dtype)
     if len(taps) <= 3 and updates.dtype.char in "fd" and is_worthwhile(x.size):
         in_parts(put_back, prod(lead), _rows(updates), _rows(numbers), *_tables(taps), _rows(x))
         return x
@@ -99,7 +100,7 @@ def _(x: Any, *, taps: tuple[Any, ...]) -> Any:
 
 def _combined(x: Any, taps: tuple[Any, ...]) -> Any:
     """All axes in one pass."""
-    y = np.empty(_pooled(x.shape, taps), x.dtype)
+    y = empty(_pooled(x.shape, taps), x.dtype)
     one = np.ones((1, 1), x.dtype)
     weights = [along.weights.astype(x.dtype) for along in taps] + [one] * (3 - len(taps))
     in_parts(combine, prod(y.shape[: x.ndim - len(taps)]), _rows(x), *_tables(taps), *weights, _rows(y))

@@ -3,6 +3,7 @@
 from typing import Any
 
 from ..host import host as np
+from ..memory import empty
 from ..numba_kernels import is_worthwhile
 from ..numba_kernels.compiling import in_parts
 from ..numba_kernels.random import masked
@@ -16,7 +17,7 @@ _PIECE = 1 << 14
 def _(like: Any, *, seed: int, offset: int, size: int) -> Any:
     if size < 4 * _PIECE:
         return np.random.Philox(key=seed, counter=offset).random_raw(size).view(np.int64)
-    bits = np.empty(size, np.uint64)
+    bits = empty((size,), np.uint64)
     in_parts(_draw, -(-size // _PIECE), bits, seed, offset)
     return bits.view(np.int64)
 
@@ -41,7 +42,7 @@ def _(x: Any, mask: Any, *, scale: float = 1.0, shift: float = 0.0, other: float
         return NotImplemented
     numbers = tuple(map(x.dtype.type, (scale, shift, other)))
     if is_worthwhile(x.size) and mask.shape == x.shape and x.flags.c_contiguous and mask.flags.c_contiguous:
-        y = np.empty(x.shape, x.dtype)
+        y = empty(x.shape, x.dtype)
         in_parts(masked, x.size, x.reshape(-1), mask.reshape(-1), *numbers, y.reshape(-1))
         return y
     return np.where(mask, x * numbers[0] + numbers[1] if shift else x * numbers[0], numbers[2])

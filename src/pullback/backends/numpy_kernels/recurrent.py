@@ -4,6 +4,7 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 from ..host import host as np
+from ..memory import empty
 from ..numba_kernels import is_worthwhile
 from ..numba_kernels import recurrent as compiled
 from .linear import transposed_product
@@ -22,7 +23,7 @@ def _(
 ) -> Any:
     if not _of_one_type(inputs, h0, weight_hh):
         return NotImplemented
-    output, h, weight = np.empty(inputs.shape, dtype=inputs.dtype), _own(h0), _transposed(weight_hh)
+    output, h, weight = empty(inputs.shape, dtype=inputs.dtype), _own(h0), _transposed(weight_hh)
     for rows, size in _steps(batch_sizes, reverse):
         a = np.matmul(h[:size], weight, out=output[rows])
         a += inputs[rows]
@@ -37,7 +38,7 @@ def _(
     if not _of_one_type(*g, *y, h0, weight_hh):
         return NotImplemented
     output, d_h = y[0], _own(g[1])
-    d_inputs = np.empty(output.shape, dtype=output.dtype)
+    d_inputs = empty(output.shape, dtype=output.dtype)
     for rows, size in _steps(batch_sizes, not reverse):
         h, d_a, d_output = output[rows], d_inputs[rows], d_h[:size]
         d_output += g[0][rows]
@@ -66,8 +67,8 @@ def _(
         return NotImplemented
     inputs, length, hidden = np.ascontiguousarray(inputs), inputs.shape[0], c0.shape[1]
     h, c = _own(h0), _own(c0)
-    output, cells = np.empty((length, h.shape[1]), dtype=h.dtype), np.empty((length, hidden), dtype=h.dtype)
-    gates = np.empty(inputs.shape, dtype=h.dtype)
+    output, cells = empty((length, h.shape[1]), dtype=h.dtype), empty((length, hidden), dtype=h.dtype)
+    gates = empty(inputs.shape, dtype=h.dtype)
     if is_worthwhile(inputs.size):
         compiled.lstm(inputs, weight_hh, weight_hr, _table(batch_sizes, reverse), (h, c), (output, cells, gates))
         return output, h, c, cells, gates
@@ -114,8 +115,8 @@ def _(
         return NotImplemented
     output, _, _, cells, gates = map(np.ascontiguousarray, y)
     d_h, d_c = _own(g[1]), _own(g[2])
-    d_inputs = np.empty(gates.shape, dtype=gates.dtype)
-    d_outputs = np.empty((0 if weight_hr is None else len(output), d_h.shape[1]), dtype=d_h.dtype)
+    d_inputs = empty(gates.shape, dtype=gates.dtype)
+    d_outputs = empty((0 if weight_hr is None else len(output), d_h.shape[1]), dtype=d_h.dtype)
     if is_worthwhile(gates.size):
         slopes = d_h, d_c, d_inputs, d_outputs
         steps, of_outputs = _table(batch_sizes, not reverse), np.ascontiguousarray(g[0])
@@ -176,7 +177,7 @@ def _(
     if not _of_one_type(inputs, h0, weight_hh, bias_hh):
         return NotImplemented
     inputs, length, h = np.ascontiguousarray(inputs), inputs.shape[0], _own(h0)
-    output, gates = (np.empty((length, n * h.shape[1]), dtype=h.dtype) for n in (1, 4))
+    output, gates = (empty((length, n * h.shape[1]), dtype=h.dtype) for n in (1, 4))
     if is_worthwhile(inputs.size):
         compiled.gru(inputs, weight_hh, bias_hh, _table(batch_sizes, reverse), h, (output, gates))
         return output, h, gates
@@ -215,7 +216,7 @@ def _(g: Any, y: Any, h0: Any, weight_hh: Any, *, batch_sizes: tuple[int, ...], 
         return NotImplemented
     output, _, gates = map(np.ascontiguousarray, y)
     d_h = _own(g[1])
-    d_inputs, d_products = (np.empty((output.shape[0], weight_hh.shape[0]), dtype=output.dtype) for _ in range(2))
+    d_inputs, d_products = (empty((output.shape[0], weight_hh.shape[0]), dtype=output.dtype) for _ in range(2))
     if is_worthwhile(gates.size):
         steps, of_outputs = _table(batch_sizes, not reverse), np.ascontiguousarray(g[0])
         first = np.ascontiguousarray(h0)

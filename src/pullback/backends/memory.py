@@ -1,0 +1,98 @@
+"""Memory of large arrays that are done with, kept for the next ones.
+
+A training step needs the same arrays as the step before. What is given back to the operating system in between has to
+be asked for again, and is handed out page by page, each filled with zeros first: up to a quarter of a step's time.
+"""
+
+import os
+from math import prod
+from threading import RLock
+from typing import Any
+
+from .host import host as np
+
+__all__ = ["empty", "empty_like", "release_memory"]
+
+LARGE = 1 << 16
+"""From how many bytes on memory is kept; smaller pieces the C library has at hand."""
+ALIGNED = 64
+"""Arrays begin at a multiple of so many bytes: a line of the cache, and the longest vector of any processor."""
+
+
+class _Memory:
+    """Blocks that nobody uses, by size. In use and kept, there is never more than has once been in use at a time."""
+
+    def __init__(self) -> None:
+        self.lock = RLock()  # a block may be given back while one is taken: when Python collects garbage just then
+        self.kept: dict[int, list[Any]] = {}
+        self.used = self.idle = self.most = 0
+
+    def take(self, size: int) -> Any:
+        with self.lock:
+            self.used += size
+            blocks = self.kept.get(size)
+            if blocks:
+                self.idle -= size
+                return blocks.pop()
+            self.most = max(self.most, self.used)
+            self.shrink(self.most - self.used)
+        whole = _Whole(size + ALIGNED, np.uint8)
+        start = -whole.ctypes.data % ALIGNED
+        return whole[start : start + size]
+
+    def give_back(self, block: Any) -> None:
+        size = block.size
+        with self.lock:
+            self.used -= size
+            self.idle += size
+            self.kept.setdefault(size, []).append(block)
+
+    def shrink(self, most: int) -> None:
+        """Let go of what is kept, the sizes that were first there first, until it is no more than this."""
+        with self.lock:
+            for size in list(self.kept):
+                while self.idle > most and self.kept[size]:
+                    self.kept[size].pop()
+                    self.idle -= size
+                if not self.kept[size]:
+                    del self.kept[size]
+
+
+_memory = _Memory()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: setattr(_memory, "lock", RLock()))  # somebody may have held it
+
+
+class _Whole(np.ndarray):  # type: ignore[misc]
+    """Memory. It has a type of its own since NumPy has views of views refer to what is of the same type behind them."""
+
+
+class _InUse(np.ndarray):  # type: ignore[misc]
+    """What arrays refer to as the owner of their memory: it is kept when the last of them is gone."""
+
+    def __del__(self, give_back: Any = _memory.give_back) -> None:  # bound here, as modules end before their arrays
+        give_back(self.base)
+
+
+def empty(shape: Any, dtype: Any) -> Any:
+    """An array of this shape and dtype whose elements are whatever was there before."""
+    dtype = np.dtype(dtype)
+    size = prod(shape) * dtype.itemsize
+    if size < LARGE:
+        return np.empty(shape, dtype)
+    step = 1 << (size.bit_length() - 4)
+    size = -(-size // step) * step  # one of eight sizes between two powers of two, so that like arrays share them
+    return np.ndarray(shape, dtype, _memory.take(size).view(_InUse))
+
+
+def empty_like(x: Any) -> Any:
+    """An array of the shape and dtype of x, whose axes lie in memory in the same order."""
+    order = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
+    back = sorted(range(x.ndim), key=order.__getitem__)
+    return empty([x.shape[axis] for axis in order], x.dtype).transpose(back)
+
+
+def release_memory() -> None:
+    """Give the memory that is kept for the arrays of the next step back to the operating system."""
+    _memory.shrink(0)
