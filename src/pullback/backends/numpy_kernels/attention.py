@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..blas_threads import blas_alone
 from ..host import host as np
 from ..memory import empty, empty_like
-from ..numba_kernels import is_worthwhile
+from ..numba_kernels import heads, is_worthwhile
 from ..numba_kernels.attention import slopes_of_rows, softmax_of_rows
 from ..numba_kernels.compiling import in_parts
 from .table import kernel
@@ -42,6 +42,10 @@ def _(
         return NotImplemented
     y = _like(query, (*call.batch, query.shape[-2], value.shape[-1]))
     logarithms = np.empty((*call.batch, query.shape[-2], 1), dtype=query.dtype)
+    if call.small:
+        arrays = (call.query, call.key, call.value, y, logarithms[..., 0])
+        heads.attention(*(x[call.lead] for x in arrays), scale, is_causal, query_start)
+        return y, logarithms
 
     def part(start: int, stop: int) -> None:
         for block in _blocks(call, start, stop, buffers=1):
@@ -77,6 +81,10 @@ def _(
     means -= g[1]
     given = ((query, call.query), (key, call.key), (value, call.value))
     of_query, of_key, of_value = (_like(x, whole.shape) for x, whole in given)
+    if call.small:
+        arrays = (upper, call.query, call.key, call.value, y[1][..., 0], means[..., 0], of_query, of_key, of_value)
+        heads.attention_vjp(*(x[call.lead] for x in arrays), scale, is_causal, query_start)
+        return of_query, of_key, of_value
 
     def part(start: int, stop: int) -> None:
         for block in _blocks(call, start, stop, buffers=2):
@@ -130,6 +138,18 @@ class _Call(NamedTuple):
     def together(self) -> bool:
         """Whether many matrices are small enough to be taken at once, along the first axis."""
         return bool(self.batch) and self.batch[0] > 1 and prod(self.batch[1:]) * self.rows * self.keys <= _AT_ONCE
+
+    @property
+    def small(self) -> bool:
+        """Whether there are many matrices, each small enough for one thread, and all of them a worthwhile work."""
+        longest = max(self.rows, self.keys, self.query.shape[-1], self.value.shape[-1])
+        fits = self.rows * self.keys <= heads.MOST and longest <= heads.LONGEST
+        return self.compiled and fits and self.mask is None and 1 <= len(self.batch) <= 2 and prod(self.batch) > 1
+
+    @property
+    def lead(self) -> tuple[Any, ...]:
+        """The index that gives arrays two axes in front, for batch and heads."""
+        return (None,) * (2 - len(self.batch)) + (...,)
 
     @property
     def alone(self) -> bool:

@@ -1,0 +1,185 @@
+"""Attention of many small matrices, compiled: each thread takes whole heads, whose weights stay in its cache.
+
+Arrays are (batch, heads, rows, columns), however they lie in memory; `logarithms` and `means` have no columns.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from ..host import host as np
+from .compiling import MULTIPLICATIONS, compiled, in_parts, inlined
+from .products import rows_times_panels
+from .tiles import VECTOR, rows_of_tile, vectors_of_tile
+from .vector_math import exp_up_to_0, log
+
+__all__ = ["LONGEST", "MOST", "attention", "attention_vjp"]
+
+MOST, LONGEST = 1 << 15, 256
+"""How many weights a head has at most, and of how many rows and columns: all of it fits into the second cache."""
+
+
+def attention(
+    query: Any, key: Any, value: Any, y: Any, logarithms: Any, scale: float, is_causal: bool, first: int
+) -> None:
+    """Write the averages of the values to y. logarithms: of the sums of exponentials; infinity where there are none.
+
+    first: up to which key the first query reaches, if causal.
+    """
+    _share(_forward, (key, value), query, key, value, y, logarithms, scale, is_causal, first)
+
+
+def attention_vjp(
+    g: Any, query: Any, key: Any, value: Any, logarithms: Any, means: Any, of_query: Any, of_key: Any, of_value: Any,
+    scale: float, is_causal: bool, first: int,
+) -> None:  # fmt: skip
+    """Write the gradients of query, key and value. means: of g times y, of each row."""
+    slopes = of_query, of_key, of_value
+    _share(_backward, (key, value), g, query, key, value, logarithms, means, *slopes, scale, is_causal, first)
+
+
+def _share(kernel: Callable[..., Any], over: tuple[Any, Any], *arguments: Any) -> None:
+    *arrays, scale, is_causal, first = arguments
+    (batch, heads, keys, width), values = over[0].shape, over[1].shape[3]
+    size = over[0].itemsize
+    vectors = tuple(vectors_of_tile(columns, size) for columns in (keys, width, values))
+    wide = tuple(max(count, 1) * VECTOR // size for count in vectors)
+    numbers = arrays[0].dtype.type(scale), is_causal, first, wide, rows_of_tile()
+    cost = keys * arrays[0].shape[2] * (width + values) // MULTIPLICATIONS
+    in_parts(kernel(*vectors), batch * heads, *arrays, *numbers, cost=cost)
+
+
+@cache
+def _copies() -> tuple[Callable[..., None], Callable[..., None], Callable[..., None]]:
+    """To put a matrix into panels of columns; times a number in one piece; and from there to where it belongs."""
+
+    @inlined
+    def pack(x: Any, panels: Any) -> None:
+        wide = panels.shape[2]
+        for number in range(len(panels)):
+            for k in range(x.shape[0]):
+                there = min(wide, x.shape[1] - number * wide)
+                row = x[k, number * wide : number * wide + there]
+                into = panels[number, k]
+                for n in range(there):
+                    into[n] = row[n]
+
+    @inlined
+    def take(x: Any, factor: Any, into: Any) -> None:
+        for row in range(x.shape[0]):
+            source, target = x[row], into[row]
+            for k in range(source.size):
+                target[k] = source[k] * factor
+
+    @inlined
+    def transpose(x: Any, into: Any) -> None:
+        for row in range(into.shape[0]):
+            for k in range(into.shape[1]):
+                into[row, k] = x[k, row]
+
+    return pack, take, transpose
+
+
+@cache
+def _forward(of_keys: int, of_width: int, of_values: int) -> Callable[..., None]:
+    score, average = rows_times_panels(of_keys), rows_times_panels(of_values)
+    pack, take, _ = _copies()
+
+    @compiled
+    def forward(
+        start: int, stop: int, query: Any, key: Any, value: Any, y: Any, logarithms: Any, scale: Any, is_causal: bool,
+        first: int, wide: tuple[int, int, int], tall: int,
+    ) -> None:  # fmt: skip
+        heads, rows, width = query.shape[1:]
+        keys, values = value.shape[2:]
+        zero, infinity = y.dtype.type(0), y.dtype.type(np.inf)
+        queries, averages = np.empty((rows, width), y.dtype), np.empty((rows, values), y.dtype)
+        weights, nothing = np.empty((rows, keys), y.dtype), np.zeros(max(keys, values), y.dtype)
+        by_key = np.zeros(((keys + wide[0] - 1) // wide[0], width, wide[0]), y.dtype)
+        by_value = np.zeros(((values + wide[2] - 1) // wide[2], keys, wide[2]), y.dtype)
+        for number in range(start, stop):
+            batch, head = number // heads, number % heads
+            take(query[batch, head], scale, queries)
+            pack(key[batch, head].T, by_key)
+            score(rows, keys, tall, queries.reshape(-1), 0, by_key, nothing, 0, 0, weights.reshape(-1), 0)
+            for r in range(rows):
+                row = weights[r]
+                reached = min(keys, max(first + r + 1, 0)) if is_causal else keys
+                top = -infinity
+                for k in range(reached):
+                    top = row[k] if row[k] > top else top
+                shift = top if top > -infinity else zero
+                total = zero
+                for k in range(reached):
+                    weight = exp_up_to_0(row[k] - shift)
+                    row[k] = weight
+                    total += weight
+                for k in range(reached, keys):
+                    row[k] = zero
+                share = y.dtype.type(1) / total if total != zero else total
+                for k in range(keys):
+                    row[k] *= share
+                logarithms[batch, head, r] = shift + log(total) if total != zero else infinity
+            pack(value[batch, head], by_value)
+            average(rows, values, tall, weights.reshape(-1), 0, by_value, nothing, 0, 0, averages.reshape(-1), 0)
+            take(averages, y.dtype.type(1), y[batch, head])
+
+    return forward
+
+
+@cache
+def _backward(of_keys: int, of_width: int, of_values: int) -> Callable[..., None]:
+    by_keys, by_width, by_values = map(rows_times_panels, (of_keys, of_width, of_values))
+    pack, take, transpose = _copies()
+
+    @compiled
+    def backward(
+        start: int, stop: int, g: Any, query: Any, key: Any, value: Any, logarithms: Any, means: Any, of_query: Any,
+        of_key: Any, of_value: Any, scale: Any, is_causal: bool, first: int, wide: tuple[int, int, int], tall: int,
+    ) -> None:  # fmt: skip
+        heads, rows, width = query.shape[1:]
+        keys, values = value.shape[2:]
+        kind = means.dtype
+        zero, one = kind.type(0), kind.type(1)
+        queries, upper = np.empty((rows, width), kind), np.empty((rows, values), kind)
+        weights, slopes = np.empty((rows, keys), kind), np.empty((rows, keys), kind)
+        turned, nothing = np.empty((keys, rows), kind), np.zeros(max(keys, width, values), kind)
+        longest = max(keys, rows, width, values)
+        panels = np.zeros((longest // min(wide) + 1) * longest * max(wide), kind)
+        result = np.empty(longest * longest, kind)
+        count = (keys + wide[0] - 1) // wide[0], (width + wide[1] - 1) // wide[1], (values + wide[2] - 1) // wide[2]
+        for number in range(start, stop):
+            batch, head = number // heads, number % heads
+            take(query[batch, head], scale, queries)
+            take(g[batch, head], one, upper)
+            b = panels[: count[0] * width * wide[0]].reshape((count[0], width, wide[0]))
+            pack(key[batch, head].T, b)
+            by_keys(rows, keys, tall, queries.reshape(-1), 0, b, nothing, 0, 0, weights.reshape(-1), 0)
+            b = panels[: count[0] * values * wide[0]].reshape((count[0], values, wide[0]))
+            pack(value[batch, head].T, b)
+            by_keys(rows, keys, tall, upper.reshape(-1), 0, b, nothing, 0, 0, slopes.reshape(-1), 0)
+            for r in range(rows):
+                row, slope = weights[r], slopes[r]
+                reached = min(keys, max(first + r + 1, 0)) if is_causal else keys
+                logarithm, mean = logarithms[batch, head, r], means[batch, head, r]
+                for k in range(keys):
+                    weight = exp_up_to_0(row[k] - logarithm)
+                    weight = weight if k < reached else zero
+                    row[k] = weight
+                    slope[k] = weight * (slope[k] - mean)
+            b = panels[: count[1] * keys * wide[1]].reshape((count[1], keys, wide[1]))
+            pack(key[batch, head], b)
+            by_width(rows, width, tall, slopes.reshape(-1), 0, b, nothing, 0, 0, result, 0)
+            take(result[: rows * width].reshape((rows, width)), scale, of_query[batch, head])
+            transpose(slopes, turned)
+            b = panels[: count[1] * rows * wide[1]].reshape((count[1], rows, wide[1]))
+            pack(queries, b)
+            by_width(keys, width, tall, turned.reshape(-1), 0, b, nothing, 0, 0, result, 0)
+            take(result[: keys * width].reshape((keys, width)), one, of_key[batch, head])
+            transpose(weights, turned)
+            b = panels[: count[2] * rows * wide[2]].reshape((count[2], rows, wide[2]))
+            pack(upper, b)
+            by_values(keys, values, tall, turned.reshape(-1), 0, b, nothing, 0, 0, result, 0)
+            take(result[: keys * values].reshape((keys, values)), one, of_value[batch, head])
+
+    return backward
