@@ -13,11 +13,12 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from . import tiles, vector_math
+from .addresses import by_address
 from .threads import PARTS, launcher, pool
 
 __all__ = [
-    "LEAST", "MULTIPLICATIONS", "WORTHWHILE", "at_once", "compiled", "compiled_exactly", "in_parts", "inlined",
-    "is_worthwhile",
+    "LEAST", "MULTIPLICATIONS", "WORTHWHILE", "at_once", "called", "compiled", "compiled_exactly", "in_parts",
+    "inlined", "is_worthwhile",
 ]  # fmt: skip
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -65,8 +66,7 @@ class Compiled:
     @cached_property
     def launch(self) -> Any:
         with _one_at_a_time:
-            inside = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-            return self.__dict__.get("launch") or launcher(_machine_code(self.function, self.exact, **inside))
+            return self.__dict__.get("launch") or launcher(_machine_code(self.function, self.exact, **_UNWRAPPED))
 
 
 def compiled(function: Callable[..., None]) -> Compiled:
@@ -89,6 +89,11 @@ def inlined(function: F) -> F:
     return function
 
 
+def called(function: Callable[..., None]) -> Callable[..., None]:
+    """Let functions that are given to `compiled` call this one, which is compiled once for all of them."""
+    return by_address(_machine_code(function, exact=False, **_UNWRAPPED))
+
+
 _inlined: list[Callable[..., Any]] = []
 _one_at_a_time = Lock()  # threads that call a function for the first time together compile it once
 
@@ -106,6 +111,7 @@ def _machine_code(function: Callable[..., None], exact: bool, **options: bool) -
 
 # NumPy's way of dividing: by zero gives infinity. Checking for it would keep loops from being vectorised.
 _EXACT = {"error_model": "numpy"}
+_UNWRAPPED = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # called by compiled functions only
 _OPTIONS = {**_EXACT, "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
 
 

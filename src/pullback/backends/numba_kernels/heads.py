@@ -9,8 +9,8 @@ from typing import Any
 
 from ..host import host as np
 from .compiling import MULTIPLICATIONS, compiled, in_parts, inlined
-from .products import rows_times_panels
-from .tiles import VECTOR, rows_of_tile, vectors_of_tile
+from .products import rows_times_panels, tile_lines
+from .tiles import VECTOR, vectors_of_tile
 from .vector_math import exp_up_to_0, log
 
 __all__ = ["LONGEST", "MOST", "attention", "attention_vjp"]
@@ -44,14 +44,14 @@ def _share(kernel: Callable[..., Any], over: tuple[Any, Any], *arguments: Any) -
     size = over[0].itemsize
     vectors = tuple(vectors_of_tile(columns, size) for columns in (keys, width, values))
     wide = tuple(max(count, 1) * VECTOR // size for count in vectors)
-    numbers = arrays[0].dtype.type(scale), is_causal, first, wide, rows_of_tile()
+    numbers = arrays[0].dtype.type(scale), is_causal, first, wide, tile_lines()
     cost = keys * arrays[0].shape[2] * (width + values) // MULTIPLICATIONS
-    in_parts(kernel(*vectors), batch * heads, *arrays, *numbers, cost=cost)
+    in_parts(kernel(size, *vectors), batch * heads, *arrays, *numbers, cost=cost)
 
 
 @cache
-def _copies() -> tuple[Callable[..., None], Callable[..., None], Callable[..., None]]:
-    """To put a matrix into panels of columns; times a number in one piece; and from there to where it belongs."""
+def _copies() -> tuple[Callable[..., None], Callable[..., None]]:
+    """To put a matrix into panels of columns; and to copy one times a number."""
 
     @inlined
     def pack(x: Any, panels: Any) -> None:
@@ -71,37 +71,48 @@ def _copies() -> tuple[Callable[..., None], Callable[..., None], Callable[..., N
             for k in range(source.size):
                 target[k] = source[k] * factor
 
-    @inlined
-    def transpose(x: Any, into: Any) -> None:
-        for row in range(into.shape[0]):
-            for k in range(into.shape[1]):
-                into[row, k] = x[k, row]
-
-    return pack, take, transpose
+    return pack, take
 
 
 @cache
-def _forward(of_keys: int, of_width: int, of_values: int) -> Callable[..., None]:
-    score, average = rows_times_panels(of_keys), rows_times_panels(of_values)
-    pack, take, _ = _copies()
+def _forward(itemsize: int, of_keys: int, of_width: int, of_values: int) -> Callable[..., None]:
+    score, average = rows_times_panels(of_keys, itemsize), rows_times_panels(of_values, itemsize)
+    pack, take = _copies()
 
     @compiled
     def forward(
         start: int, stop: int, query: Any, key: Any, value: Any, y: Any, logarithms: Any, scale: Any, is_causal: bool,
-        first: int, wide: tuple[int, int, int], tall: int,
+        first: int, wide: tuple[int, int, int], lines: int,
     ) -> None:  # fmt: skip
         heads, rows, width = query.shape[1:]
         keys, values = value.shape[2:]
         zero, infinity = y.dtype.type(0), y.dtype.type(np.inf)
         queries, averages = np.empty((rows, width), y.dtype), np.empty((rows, values), y.dtype)
         weights, nothing = np.empty((rows, keys), y.dtype), np.zeros(max(keys, values), y.dtype)
+        memory = np.empty(lines, y.dtype)
         by_key = np.zeros(((keys + wide[0] - 1) // wide[0], width, wide[0]), y.dtype)
         by_value = np.zeros(((values + wide[2] - 1) // wide[2], keys, wide[2]), y.dtype)
         for number in range(start, stop):
             batch, head = number // heads, number % heads
             take(query[batch, head], scale, queries)
             pack(key[batch, head].T, by_key)
-            score(rows, keys, tall, queries.reshape(-1), 0, by_key, nothing, 0, 0, weights.reshape(-1), 0)
+            score(
+                rows,
+                keys,
+                0,
+                len(by_key),
+                queries.reshape(-1),
+                0,
+                width,
+                1,
+                by_key,
+                nothing,
+                0,
+                0,
+                weights.reshape(-1),
+                0,
+                memory,
+            )
             for r in range(rows):
                 row = weights[r]
                 reached = min(keys, max(first + r + 1, 0)) if is_causal else keys
@@ -121,21 +132,37 @@ def _forward(of_keys: int, of_width: int, of_values: int) -> Callable[..., None]
                     row[k] *= share
                 logarithms[batch, head, r] = shift + log(total) if total != zero else infinity
             pack(value[batch, head], by_value)
-            average(rows, values, tall, weights.reshape(-1), 0, by_value, nothing, 0, 0, averages.reshape(-1), 0)
+            average(
+                rows,
+                values,
+                0,
+                len(by_value),
+                weights.reshape(-1),
+                0,
+                keys,
+                1,
+                by_value,
+                nothing,
+                0,
+                0,
+                averages.reshape(-1),
+                0,
+                memory,
+            )
             take(averages, y.dtype.type(1), y[batch, head])
 
     return forward
 
 
 @cache
-def _backward(of_keys: int, of_width: int, of_values: int) -> Callable[..., None]:
-    by_keys, by_width, by_values = map(rows_times_panels, (of_keys, of_width, of_values))
-    pack, take, transpose = _copies()
+def _backward(itemsize: int, of_keys: int, of_width: int, of_values: int) -> Callable[..., None]:
+    by_keys, by_width, by_values = (rows_times_panels(each, itemsize) for each in (of_keys, of_width, of_values))
+    pack, take = _copies()
 
     @compiled
     def backward(
         start: int, stop: int, g: Any, query: Any, key: Any, value: Any, logarithms: Any, means: Any, of_query: Any,
-        of_key: Any, of_value: Any, scale: Any, is_causal: bool, first: int, wide: tuple[int, int, int], tall: int,
+        of_key: Any, of_value: Any, scale: Any, is_causal: bool, first: int, wide: tuple[int, int, int], lines: int,
     ) -> None:  # fmt: skip
         heads, rows, width = query.shape[1:]
         keys, values = value.shape[2:]
@@ -143,7 +170,7 @@ def _backward(of_keys: int, of_width: int, of_values: int) -> Callable[..., None
         zero, one = kind.type(0), kind.type(1)
         queries, upper = np.empty((rows, width), kind), np.empty((rows, values), kind)
         weights, slopes = np.empty((rows, keys), kind), np.empty((rows, keys), kind)
-        turned, nothing = np.empty((keys, rows), kind), np.zeros(max(keys, width, values), kind)
+        memory, nothing = np.empty(lines, kind), np.zeros(max(keys, width, values), kind)
         longest = max(keys, rows, width, values)
         panels = np.zeros((longest // min(wide) + 1) * longest * max(wide), kind)
         result = np.empty(longest * longest, kind)
@@ -154,10 +181,28 @@ def _backward(of_keys: int, of_width: int, of_values: int) -> Callable[..., None
             take(g[batch, head], one, upper)
             b = panels[: count[0] * width * wide[0]].reshape((count[0], width, wide[0]))
             pack(key[batch, head].T, b)
-            by_keys(rows, keys, tall, queries.reshape(-1), 0, b, nothing, 0, 0, weights.reshape(-1), 0)
+            by_keys(
+                rows,
+                keys,
+                0,
+                len(b),
+                queries.reshape(-1),
+                0,
+                width,
+                1,
+                b,
+                nothing,
+                0,
+                0,
+                weights.reshape(-1),
+                0,
+                memory,
+            )
             b = panels[: count[0] * values * wide[0]].reshape((count[0], values, wide[0]))
             pack(value[batch, head].T, b)
-            by_keys(rows, keys, tall, upper.reshape(-1), 0, b, nothing, 0, 0, slopes.reshape(-1), 0)
+            by_keys(
+                rows, keys, 0, len(b), upper.reshape(-1), 0, values, 1, b, nothing, 0, 0, slopes.reshape(-1), 0, memory
+            )
             for r in range(rows):
                 row, slope = weights[r], slopes[r]
                 reached = min(keys, max(first + r + 1, 0)) if is_causal else keys
@@ -169,17 +214,15 @@ def _backward(of_keys: int, of_width: int, of_values: int) -> Callable[..., None
                     slope[k] = weight * (slope[k] - mean)
             b = panels[: count[1] * keys * wide[1]].reshape((count[1], keys, wide[1]))
             pack(key[batch, head], b)
-            by_width(rows, width, tall, slopes.reshape(-1), 0, b, nothing, 0, 0, result, 0)
+            by_width(rows, width, 0, len(b), slopes.reshape(-1), 0, keys, 1, b, nothing, 0, 0, result, 0, memory)
             take(result[: rows * width].reshape((rows, width)), scale, of_query[batch, head])
-            transpose(slopes, turned)
             b = panels[: count[1] * rows * wide[1]].reshape((count[1], rows, wide[1]))
             pack(queries, b)
-            by_width(keys, width, tall, turned.reshape(-1), 0, b, nothing, 0, 0, result, 0)
+            by_width(keys, width, 0, len(b), slopes.reshape(-1), 0, 1, keys, b, nothing, 0, 0, result, 0, memory)
             take(result[: keys * width].reshape((keys, width)), one, of_key[batch, head])
-            transpose(weights, turned)
             b = panels[: count[2] * rows * wide[2]].reshape((count[2], rows, wide[2]))
             pack(upper, b)
-            by_values(keys, values, tall, turned.reshape(-1), 0, b, nothing, 0, 0, result, 0)
+            by_values(keys, values, 0, len(b), weights.reshape(-1), 0, 1, keys, b, nothing, 0, 0, result, 0, memory)
             take(result[: keys * values].reshape((keys, values)), one, of_value[batch, head])
 
     return backward

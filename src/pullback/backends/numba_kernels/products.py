@@ -10,16 +10,18 @@ from typing import Any
 
 from ..host import host as np
 from ..memory import empty
-from .compiling import MULTIPLICATIONS, compiled, in_parts, inlined, is_worthwhile
+from .compiling import MULTIPLICATIONS, called, compiled, in_parts, is_worthwhile
 from .threads import PARTS, pool
 from .tiles import VECTOR, add_products, rows_of_tile, vectors_of_tile
 
-__all__ = ["are_worthwhile", "packed", "product", "rows_times_panels", "sum_of_rows"]
+__all__ = ["are_worthwhile", "packed", "product", "rows_times_panels", "sum_of_rows", "tile_lines"]
 
 FEWEST = 1_000_000
 """From how many multiplications on a product is worth compiled functions."""
 SUMMED = 512
 """Over how many elements is summed at once: what a tile reads stays in the first two caches."""
+_LINE = SUMMED + VECTOR // 4
+"""How far the rows of a tile lie apart: by no power of 2, or they would meet in the same places of the cache."""
 ROWS, COLUMNS = 96, 512
 """How large the blocks of the result are, each of which one thread makes."""
 
@@ -38,20 +40,22 @@ def are_worthwhile(rows: int, length: int, columns: int, *arrays: Any) -> bool:
 def product(a: Any, b: Any, c: Any = None) -> Any:
     """a (M, K) times b (K, N), plus c (N,). Of a and b each lies in one piece, as it is or transposed."""
     (rows, length), columns = a.shape, b.shape[1]
-    vectors, panels = vectors_of_tile(columns, a.itemsize), packed(b)
-    count = len(panels)
+    panels = packed(b)
     y = empty((rows, columns), a.dtype)
     across = -(-rows // ROWS)
-    along = min(count, max(-(-columns // COLUMNS), -(-pool().threads * PARTS // across)))
-    shape = (across, along, rows, columns, length, a.strides[0] // a.itemsize, a.strides[1] // a.itemsize)
+    along = min(len(panels), max(-(-columns // COLUMNS), -(-pool().threads * PARTS // across)))
     c = np.zeros(columns, a.dtype) if c is None else c
+    steps = (a.strides[0] // a.itemsize, a.strides[1] // a.itemsize)
     cost = rows * columns * length // (across * along * MULTIPLICATIONS)
-    in_parts(_blocks(vectors), across * along, _flat(a), panels, c, y.reshape(-1), *shape, rows_of_tile(), cost=cost)
+    blocks = _blocks(vectors_of_tile(columns, a.itemsize), a.itemsize)
+    flat = a.reshape(-1) if a.flags.c_contiguous else a.T.reshape(-1)
+    shape = across, along, rows, columns, *steps, tile_lines()
+    in_parts(blocks, across * along, flat, panels, c, y.reshape(-1), *shape, cost=cost)
     return y
 
 
 def packed(b: Any) -> Any:
-    """b (K, N) as panels of columns (N / wide, K, wide): what a tile reads of it is in one piece. Behind N are zeros."""
+    """b (K, N) as panels of columns (N / wide, K, wide): what a tile reads of it is in one piece. Zeros follow."""
     length, columns = b.shape
     wide = max(vectors_of_tile(columns, b.itemsize), 1) * VECTOR // b.itemsize
     panels = empty((-(-columns // wide), length, wide), b.dtype)
@@ -60,32 +64,60 @@ def packed(b: Any) -> Any:
 
 
 @cache
-def rows_times_panels(vectors: int) -> Callable[..., None]:
-    """For compiled functions: y = c + a times packed panels, of `rows` rows of `columns`; `at` is where each begins."""
+def rows_times_panels(vectors: int, itemsize: int) -> Callable[..., None]:
+    """For compiled functions: y = c + a times the panels from `left` to `right` of all that are packed.
 
-    @inlined
+    rows, columns: of y. Where a, c and y begin, and how far the next row of a and c and the next element of a row of a
+    are away, is said in elements. lines: memory for a tile's rows of a, as many as `tile_lines` says.
+
+    Rows of a are copied, since the tile is twice as fast where the steps between its elements are known beforehand.
+    """
+    wide = max(vectors, 1) * VECTOR // itemsize
+
+    @called
     def multiply(
-        rows: int, columns: int, tall: int, a: Any, a_at: int, panels: Any, c: Any, c_at: int, c_row: int, y: Any,
-        y_at: int,
+        rows: int, columns: int, left: int, right: int, a: Any, a_at: int, a_row: int, a_step: int, panels: Any,
+        c: Any, c_at: int, c_row: int, y: Any, y_at: int, lines: Any,
     ) -> None:  # fmt: skip
-        count, length, wide = panels.shape
+        length = panels.shape[1]
         b, here = panels.reshape(-1), np.zeros(1, np.int64)
+        tall = len(lines) // _LINE
         tiles = (rows + tall - 1) // tall
-        for panel in range(count):
-            column = panel * wide
+        for low in range(0, length, SUMMED):
+            summed = min(SUMMED, length - low)
             for tile in range(tiles):
                 first, last = rows * tile // tiles, rows * (tile + 1) // tiles
-                add_products(
-                    last - first, columns - column, vectors, y, y_at + first * columns + column, columns,
-                    c, c_at + first * c_row + column, c_row, a, a_at + first * length, length, 1, here,
-                    b, column * length, wide, here, length,
-                )  # fmt: skip
+                if a_step == 1:
+                    for row in range(last - first):
+                        source, line = a[a_at + (first + row) * a_row + low :], lines[row * _LINE :]
+                        for k in range(summed):
+                            line[k] = source[k]
+                else:
+                    for k in range(summed):
+                        source = a[a_at + (low + k) * a_step + first * a_row :]
+                        for row in range(last - first):
+                            lines[row * _LINE + k] = source[row * a_row]
+                for panel in range(left, right):
+                    column = panel * wide
+                    at = y_at + first * columns + column
+                    if low:
+                        add_products(
+                            last - first, columns - column, vectors, y, at, columns, y, at, columns,
+                            lines, 0, _LINE, 1, here, b, (panel * length + low) * wide, wide, here, summed,
+                        )  # fmt: skip
+                    else:
+                        add_products(
+                            last - first, columns - column, vectors, y, at, columns,
+                            c, c_at + first * c_row + column, c_row,
+                            lines, 0, _LINE, 1, here, b, (panel * length + low) * wide, wide, here, summed,
+                        )  # fmt: skip
 
     return multiply
 
 
-def _flat(a: Any) -> Any:
-    return a.reshape(-1) if a.flags.c_contiguous else a.T.reshape(-1)
+def tile_lines() -> int:
+    """How many elements the rows of a tile take."""
+    return rows_of_tile() * _LINE
 
 
 def sum_of_rows(x: Any) -> Any:
@@ -124,43 +156,21 @@ def _pack(start: int, stop: int, b: Any, panels: Any) -> None:
 
 
 @cache
-def _blocks(vectors: int) -> Callable[..., None]:
+def _blocks(vectors: int, itemsize: int) -> Callable[..., None]:
+    multiply = rows_times_panels(vectors, itemsize)
+
     @compiled
     def blocks(
         start: int, stop: int, a: Any, panels: Any, c: Any, y: Any, across: int, along: int, rows: int, columns: int,
-        length: int, a_row: int, a_step: int, tall: int,
+        a_row: int, a_step: int, lines: int,
     ) -> None:  # fmt: skip
-        count, _, wide = panels.shape
-        b, here = panels.reshape(-1), np.zeros(1, np.int64)
-        packed = np.empty(0 if a_step == 1 else SUMMED * (ROWS + tall), y.dtype)
+        count, memory = len(panels), np.empty(lines, y.dtype)
         for block in range(start, stop):
             top, bottom = rows * (block // along) // across, rows * (block // along + 1) // across
             left, right = count * (block % along) // along, count * (block % along + 1) // along
-            tiles = (bottom - top + tall - 1) // tall
-            for low in range(0, length, SUMMED):
-                summed = min(SUMMED, length - low)
-                if a_step != 1:
-                    for tile in range(tiles):
-                        first, last = (bottom - top) * tile // tiles, (bottom - top) * (tile + 1) // tiles
-                        for k in range(summed):
-                            line = a[(low + k) * a_step + top + first :]
-                            into = packed[(tile * SUMMED + k) * tall :]
-                            for row in range(last - first):
-                                into[row] = line[row]
-                for tile in range(tiles):
-                    first = top + (bottom - top) * tile // tiles
-                    last = top + (bottom - top) * (tile + 1) // tiles
-                    if a_step == 1:
-                        source, a_at, row, step = a, first * a_row + low, a_row, 1
-                    else:
-                        source, a_at, row, step = packed, tile * SUMMED * tall, 1, tall
-                    for panel in range(left, right):
-                        column = panel * wide
-                        at = first * columns + column
-                        before, before_at, before_row = (y, at, columns) if low else (c, column, 0)
-                        add_products(
-                            last - first, columns - column, vectors, y, at, columns, before, before_at, before_row,
-                            source, a_at, row, step, here, b, (panel * length + low) * wide, wide, here, summed,
-                        )  # fmt: skip
+            multiply(
+                bottom - top, columns, left, right, a, top * a_row, a_row, a_step, panels, c, 0, 0,
+                y, top * columns, memory,
+            )  # fmt: skip
 
     return blocks

@@ -3,10 +3,10 @@
 No sequence needs another. Each thread takes some of them through all steps, so that their states stay in its own cache
 and threads do not wait for each other between two steps.
 
-Rows of `inputs` and of all that is kept for each step are packed: step after step, those of the sequences that are still
-there. `steps` is (T, 2): where a step's rows begin and how many there are, in the order in which they are walked. The
-groups from `start` to `stop` of `groups` are done. Arrays of several gates have them side by side. Loops over a row's
-elements are many and short, as few arrays at a time can be told apart by the compiler.
+Rows of `inputs` and of all that is kept for each step are packed: step after step, those of the sequences that are
+still there. `steps` is (T, 2): where a step's rows begin and how many there are, in the order in which they are walked.
+The groups from `start` to `stop` of `groups` are done. Arrays of several gates have them side by side. Loops over a
+row's elements are many and short, as few arrays at a time can be told apart by the compiler.
 """
 
 from collections.abc import Callable
@@ -15,9 +15,9 @@ from typing import Any
 
 from ..host import host as np
 from .compiling import MULTIPLICATIONS, compiled, in_parts
-from .products import packed, rows_times_panels
+from .products import packed, rows_times_panels, tile_lines
 from .threads import pool
-from .tiles import rows_of_tile, vectors_of_tile
+from .tiles import vectors_of_tile
 from .vector_math import sigmoid, tanh
 
 __all__ = ["gru", "gru_vjp", "lstm", "lstm_vjp"]
@@ -34,20 +34,20 @@ def lstm(inputs: Any, weight: Any, projection: Any, steps: Any, state: tuple[Any
     h, c = state
     panels = packed(weight.T), h[:0, None] if projection is None else packed(projection.T)
     m = h if projection is None else np.empty_like(c)
-    _share(_lstm(_vectors(weight.T), _vectors(h)), len(h), inputs, *panels, steps, h, c, m, *kept)
+    _share(_lstm(_multiply(weight.T), _multiply(h)), len(h), inputs, *panels, steps, h, c, m, *kept)
 
 
 def lstm_vjp(
     weight: Any, projection: Any, steps: Any, kept: tuple[Any, ...], g: Any, c0: Any, slopes: tuple[Any, ...]
 ) -> None:
-    """kept: the cells and gates. g: of the outputs. slopes: d_h and d_c, which are replaced, and d_inputs and d_outputs.
+    """kept: the cells and gates. g: of the outputs. slopes: d_h and d_c, which are replaced; d_inputs and d_outputs.
 
     steps: in the order of the way back. d_outputs: the gradients of the projections, empty where there is none.
     """
     d_h, d_c, d_inputs, d_outputs = slopes
     panels = packed(weight), d_h[:0, None] if projection is None else packed(projection)
     d_m = d_h if projection is None else np.empty_like(d_c)
-    walk = _lstm_vjp(_vectors(weight), _vectors(d_c))
+    walk = _lstm_vjp(_multiply(weight), _multiply(d_c))
     _share(walk, len(d_h), d_inputs, *panels, steps, *kept, g, c0, d_h, d_c, d_m, d_outputs)
 
 
@@ -57,7 +57,7 @@ def gru(inputs: Any, weight: Any, bias: Any, steps: Any, h: Any, kept: tuple[Any
     The gates are r, z, n and what the state gave to n.
     """
     bias = np.zeros(len(weight), h.dtype) if bias is None else np.ascontiguousarray(bias)
-    _share(_gru(_vectors(weight.T)), len(h), inputs, packed(weight.T), bias, steps, h, *kept)
+    _share(_gru(_multiply(weight.T)), len(h), inputs, packed(weight.T), bias, steps, h, *kept)
 
 
 def gru_vjp(weight: Any, steps: Any, kept: tuple[Any, ...], g: Any, h0: Any, d_h: Any, slopes: tuple[Any, ...]) -> None:
@@ -65,7 +65,7 @@ def gru_vjp(weight: Any, steps: Any, kept: tuple[Any, ...], g: Any, h0: Any, d_h
 
     steps: in the order of the way back.
     """
-    _share(_gru_vjp(_vectors(weight)), len(d_h), slopes[0], packed(weight), steps, *kept, g, h0, d_h, slopes[1])
+    _share(_gru_vjp(_multiply(weight)), len(d_h), slopes[0], packed(weight), steps, *kept, g, h0, d_h, slopes[1])
 
 
 def _share(walk: Callable[..., None], count: int, rows: Any, *arguments: Any) -> None:
@@ -73,24 +73,23 @@ def _share(walk: Callable[..., None], count: int, rows: Any, *arguments: Any) ->
     groups = max(1, -(-count // TOGETHER), min(pool().threads, count // FEWEST))
     panels = arguments[0]
     cost = len(rows) * panels.size // (groups * MULTIPLICATIONS)
-    in_parts(walk, groups, groups, rows_of_tile(), rows, *arguments, cost=cost)
+    in_parts(walk, groups, groups, tile_lines(), rows, *arguments, cost=cost)
 
 
-def _vectors(x: Any) -> int:
-    return vectors_of_tile(x.shape[1], x.itemsize)
+def _multiply(x: Any) -> Callable[..., None]:
+    """What multiplies by x."""
+    return rows_times_panels(vectors_of_tile(x.shape[1], x.itemsize), x.itemsize)
 
 
 @cache
-def _lstm(vectors: int, of_projection: int) -> Callable[..., None]:
-    multiply, project = rows_times_panels(vectors), rows_times_panels(of_projection)
-
+def _lstm(multiply: Callable[..., None], project: Callable[..., None]) -> Callable[..., None]:
     @compiled
     def walk(
-        start: int, stop: int, groups: int, tall: int, inputs: Any, panels: Any, projection: Any, steps: Any, h: Any,
+        start: int, stop: int, groups: int, lines: int, inputs: Any, panels: Any, projection: Any, steps: Any, h: Any,
         c: Any, m: Any, outputs: Any, cells: Any, gates: Any,
     ) -> None:  # fmt: skip
         size, width = c.shape[1], h.shape[1]
-        nothing = np.zeros(width, h.dtype)
+        nothing, memory = np.zeros(width, h.dtype), np.empty(lines, h.dtype)
         for group in range(start, stop):
             first, end = len(h) * group // groups, len(h) * (group + 1) // groups
             for step in range(len(steps)):
@@ -99,8 +98,8 @@ def _lstm(vectors: int, of_projection: int) -> Callable[..., None]:
                     continue
                 at = (begin + first) * 4 * size
                 multiply(
-                    last - first, 4 * size, tall, h.reshape(-1), first * width, panels, inputs.reshape(-1), at,
-                    4 * size, gates.reshape(-1), at,
+                    last - first, 4 * size, 0, len(panels), h.reshape(-1), first * width, width, 1, panels,
+                    inputs.reshape(-1), at, 4 * size, gates.reshape(-1), at, memory,
                 )  # fmt: skip
                 for row in range(first, last):
                     gate, state, cell, made = gates[begin + row], c[row], cells[begin + row], m[row]
@@ -118,8 +117,8 @@ def _lstm(vectors: int, of_projection: int) -> Callable[..., None]:
                         made[k] = gate[3 * size + k] * tanh(cell[k])
                 if len(projection):
                     project(
-                        last - first, width, tall, m.reshape(-1), first * size, projection, nothing, 0, 0,
-                        h.reshape(-1), first * width,
+                        last - first, width, 0, len(projection), m.reshape(-1), first * size, size, 1, projection,
+                        nothing, 0, 0, h.reshape(-1), first * width, memory,
                     )  # fmt: skip
                 for row in range(first, last):
                     output, state = outputs[begin + row], h[row]
@@ -130,16 +129,14 @@ def _lstm(vectors: int, of_projection: int) -> Callable[..., None]:
 
 
 @cache
-def _lstm_vjp(vectors: int, of_projection: int) -> Callable[..., None]:
-    multiply, project = rows_times_panels(vectors), rows_times_panels(of_projection)
-
+def _lstm_vjp(multiply: Callable[..., None], project: Callable[..., None]) -> Callable[..., None]:
     @compiled
     def walk(
-        start: int, stop: int, groups: int, tall: int, d_inputs: Any, panels: Any, projection: Any, steps: Any,
+        start: int, stop: int, groups: int, lines: int, d_inputs: Any, panels: Any, projection: Any, steps: Any,
         cells: Any, gates: Any, g: Any, c0: Any, d_h: Any, d_c: Any, d_m: Any, d_outputs: Any,
     ) -> None:  # fmt: skip
         size, width = d_c.shape[1], d_h.shape[1]
-        nothing = np.zeros(max(size, width), d_h.dtype)
+        nothing, memory = np.zeros(max(size, width), d_h.dtype), np.empty(lines, d_h.dtype)
         one = d_h.dtype.type(1)
         for group in range(start, stop):
             first, end = len(d_h) * group // groups, len(d_h) * (group + 1) // groups
@@ -157,8 +154,8 @@ def _lstm_vjp(vectors: int, of_projection: int) -> Callable[..., None]:
                         for k in range(width):
                             kept[k] = slope[k]
                     project(
-                        last - first, size, tall, d_h.reshape(-1), first * width, projection, nothing, 0, 0,
-                        d_m.reshape(-1), first * size,
+                        last - first, size, 0, len(projection), d_h.reshape(-1), first * width, width, 1, projection,
+                        nothing, 0, 0, d_m.reshape(-1), first * size, memory,
                     )  # fmt: skip
                 for row in range(first, last):
                     gate, cell, d_step, made, d_cell = (
@@ -191,23 +188,21 @@ def _lstm_vjp(vectors: int, of_projection: int) -> Callable[..., None]:
                     for k in range(size):
                         d_cell[k] *= gate[size + k]
                 multiply(
-                    last - first, width, tall, d_inputs.reshape(-1), (begin + first) * 4 * size, panels, nothing, 0, 0,
-                    d_h.reshape(-1), first * width,
+                    last - first, width, 0, len(panels), d_inputs.reshape(-1), (begin + first) * 4 * size, 4 * size, 1,
+                    panels, nothing, 0, 0, d_h.reshape(-1), first * width, memory,
                 )  # fmt: skip
 
     return walk
 
 
 @cache
-def _gru(vectors: int) -> Callable[..., None]:
-    multiply = rows_times_panels(vectors)
-
+def _gru(multiply: Callable[..., None]) -> Callable[..., None]:
     @compiled
     def walk(
-        start: int, stop: int, groups: int, tall: int, inputs: Any, panels: Any, bias: Any, steps: Any, h: Any,
+        start: int, stop: int, groups: int, lines: int, inputs: Any, panels: Any, bias: Any, steps: Any, h: Any,
         outputs: Any, gates: Any,
     ) -> None:  # fmt: skip
-        size = h.shape[1]
+        size, memory = h.shape[1], np.empty(lines, h.dtype)
         for group in range(start, stop):
             first, end = len(h) * group // groups, len(h) * (group + 1) // groups
             products = np.empty((end - first, 3 * size), h.dtype)
@@ -216,8 +211,8 @@ def _gru(vectors: int) -> Callable[..., None]:
                 if last <= first:
                     continue
                 multiply(
-                    last - first, 3 * size, tall, h.reshape(-1), first * size, panels, bias, 0, 0,
-                    products.reshape(-1), 0,
+                    last - first, 3 * size, 0, len(panels), h.reshape(-1), first * size, size, 1, panels, bias, 0, 0,
+                    products.reshape(-1), 0, memory,
                 )  # fmt: skip
                 for row in range(first, last):
                     gate, product, given = gates[begin + row], products[row - first], inputs[begin + row]
@@ -240,15 +235,13 @@ def _gru(vectors: int) -> Callable[..., None]:
 
 
 @cache
-def _gru_vjp(vectors: int) -> Callable[..., None]:
-    multiply = rows_times_panels(vectors)
-
+def _gru_vjp(multiply: Callable[..., None]) -> Callable[..., None]:
     @compiled
     def walk(
-        start: int, stop: int, groups: int, tall: int, d_inputs: Any, panels: Any, steps: Any, outputs: Any,
+        start: int, stop: int, groups: int, lines: int, d_inputs: Any, panels: Any, steps: Any, outputs: Any,
         gates: Any, g: Any, h0: Any, d_h: Any, d_products: Any,
     ) -> None:  # fmt: skip
-        size = d_h.shape[1]
+        size, memory = d_h.shape[1], np.empty(lines, d_h.dtype)
         one = d_h.dtype.type(1)
         for group in range(start, stop):
             first, end = len(d_h) * group // groups, len(d_h) * (group + 1) // groups
@@ -281,8 +274,8 @@ def _gru_vjp(vectors: int) -> Callable[..., None]:
                     for k in range(size):
                         slope[k] *= gate[size + k]
                 multiply(
-                    last - first, size, tall, d_products.reshape(-1), (begin + first) * 3 * size, panels,
-                    d_h.reshape(-1), first * size, size, d_h.reshape(-1), first * size,
+                    last - first, size, 0, len(panels), d_products.reshape(-1), (begin + first) * 3 * size, 3 * size, 1,
+                    panels, d_h.reshape(-1), first * size, size, d_h.reshape(-1), first * size, memory,
                 )  # fmt: skip
 
     return walk

@@ -16,6 +16,7 @@ from threading import Lock, Thread
 from typing import Any, TypeAlias
 
 from ..host import host as np
+from .addresses import call_at_address
 
 __all__ = ["Pool", "launcher", "pool"]
 
@@ -304,17 +305,12 @@ def launcher(function: Any) -> Any:
 def _part(context: Any, module: Any, function: Any, signature: Any, arguments: Any) -> Any:
     """The code of a part: it takes the arguments from where they are and calls the function, compiled for them."""
     ir = import_module("llvmlite.ir")
-    function.compile(signature.args)
-    of = function.overloads[signature.args]
-    address = ir.Constant(ir.IntType(64), of.library.get_pointer_to_function(of.fndesc.llvm_func_name))
     part = ir.Function(module, _part_type(ir), context.mangler(f"part_of_{function.__name__}", signature.args))
     part.linkage = "internal"
     start, stop, place = part.args
     builder = ir.IRBuilder(part.append_basic_block())
     values = builder.load(builder.inttoptr(place, arguments.as_pointer()))
     each = [start, stop, *(builder.extract_value(values, i) for i in range(len(signature.args) - 2))]
-    kind = context.call_conv.get_function_type(signature.return_type, signature.args)
-    callee = builder.inttoptr(address, kind.as_pointer())  # what is compiled already is not compiled again
-    status, _ = context.call_conv.call_function(builder, callee, signature.return_type, signature.args, each)
+    status = call_at_address(context, builder, function, signature, each)
     builder.ret(builder.zext(status.is_error, ir.IntType(64)))
     return part

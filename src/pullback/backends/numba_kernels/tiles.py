@@ -83,7 +83,7 @@ def register() -> None:
         )
         return types.void(*takes), _one_for_each_number_of_rows
 
-    @overload(add_products, prefer_literal=True)  # type: ignore[untyped-decorator]
+    @overload(add_products, prefer_literal=True, jit_options={"forceinline": True})  # type: ignore[untyped-decorator]
     def _(
         rows: Any, columns: Any, vectors: Any, y: Any, y_at: Any, y_row: Any, c: Any, c_at: Any, c_row: Any, a: Any,
         a_at: Any, a_row: Any, a_step: Any, a_blocks: Any, b: Any, b_at: Any, b_step: Any, b_blocks: Any, length: Any,
