@@ -15,12 +15,14 @@ __all__ = ["empty", "empty_like", "release_memory"]
 
 LARGE = 1 << 16
 """From how many bytes on memory is kept; smaller pieces the C library has at hand."""
+SPARE = 1 << 26
+"""How many bytes are kept beyond a quarter more than were in use: on its way back a step needs other sizes."""
 ALIGNED = 64
 """Arrays begin at a multiple of so many bytes: a line of the cache, and the longest vector of any processor."""
 
 
 class _Memory:
-    """Blocks that nobody uses, by size. In use and kept, there is never more than has once been in use at a time."""
+    """Blocks that nobody uses, by size: not much more, with those in use, than have once been in use at a time."""
 
     def __init__(self) -> None:
         self.lock = RLock()  # a block may be given back while one is taken: when Python collects garbage just then
@@ -35,7 +37,7 @@ class _Memory:
                 self.idle -= size
                 return blocks.pop()
             self.most = max(self.most, self.used)
-            self.shrink(self.most - self.used)
+            self.shrink(self.most + self.most // 4 + SPARE - self.used)
         whole = _Whole(size + ALIGNED, np.uint8)
         start = -whole.ctypes.data % ALIGNED
         return whole[start : start + size]

@@ -18,7 +18,7 @@ __all__ = ["are_worthwhile", "packed", "product", "rows_times_panels", "sum_of_r
 
 FEWEST = 1_000_000
 """From how many multiplications on a product is worth compiled functions."""
-SUMMED = 512
+SUMMED = 1024
 """Over how many elements is summed at once: what a tile reads stays in the first two caches."""
 _LINE = SUMMED + VECTOR // 4
 """How far the rows of a tile lie apart: by no power of 2, or they would meet in the same places of the cache."""
@@ -42,8 +42,9 @@ def product(a: Any, b: Any, c: Any = None) -> Any:
     (rows, length), columns = a.shape, b.shape[1]
     panels = packed(b)
     y = empty((rows, columns), a.dtype)
-    across = -(-rows // ROWS)
-    along = min(len(panels), max(-(-columns // COLUMNS), -(-pool().threads * PARTS // across)))
+    parts = pool().threads * PARTS
+    across = min(-(-rows // rows_of_tile()), max(-(-rows // ROWS), parts))
+    along = min(len(panels), max(-(-columns // COLUMNS), -(-parts // across)))
     c = np.zeros(columns, a.dtype) if c is None else c
     steps = (a.strides[0] // a.itemsize, a.strides[1] // a.itemsize)
     cost = rows * columns * length // (across * along * MULTIPLICATIONS)
@@ -68,7 +69,7 @@ def rows_times_panels(vectors: int, itemsize: int) -> Callable[..., None]:
     """For compiled functions: y = c + a times the panels from `left` to `right` of all that are packed.
 
     rows, columns: of y. Where a, c and y begin, and how far the next row of a and c and the next element of a row of a
-    are away, is said in elements. lines: memory for a tile's rows of a, as many as `tile_lines` says.
+    are away, is said in elements; of a, one of them is 1. lines: memory for a tile's rows of a, see `tile_lines`.
 
     Rows of a are copied, since the tile is twice as fast where the steps between its elements are known beforehand.
     """
@@ -82,6 +83,7 @@ def rows_times_panels(vectors: int, itemsize: int) -> Callable[..., None]:
         length = panels.shape[1]
         b, here = panels.reshape(-1), np.zeros(1, np.int64)
         tall = len(lines) // _LINE
+        matrix = lines.reshape((tall, _LINE))
         tiles = (rows + tall - 1) // tall
         for low in range(0, length, SUMMED):
             summed = min(SUMMED, length - low)
@@ -89,14 +91,16 @@ def rows_times_panels(vectors: int, itemsize: int) -> Callable[..., None]:
                 first, last = rows * tile // tiles, rows * (tile + 1) // tiles
                 if a_step == 1:
                     for row in range(last - first):
-                        source, line = a[a_at + (first + row) * a_row + low :], lines[row * _LINE :]
-                        for k in range(summed):
+                        begin = a_at + (first + row) * a_row + low
+                        source, line = a[begin : begin + summed], matrix[row]
+                        for k in range(source.size):
                             line[k] = source[k]
                 else:
                     for k in range(summed):
-                        source = a[a_at + (low + k) * a_step + first * a_row :]
-                        for row in range(last - first):
-                            lines[row * _LINE + k] = source[row * a_row]
+                        begin = a_at + (low + k) * a_step + first
+                        source = a[begin : begin + last - first]
+                        for row in range(source.size):
+                            matrix[row, k] = source[row]
                 for panel in range(left, right):
                     column = panel * wide
                     at = y_at + first * columns + column
