@@ -17,6 +17,8 @@ from ctypes import CDLL
 from pathlib import Path
 from typing import Any
 
+from pullback.backends import release_memory
+
 __all__ = ["growth", "peak"]
 
 
@@ -65,6 +67,7 @@ def _peak_here(side: str, name: str) -> int:
 
     train()
     gc.collect()
+    release_memory()
     CDLL(None).malloc_trim(0)
     before = _resident_bytes()
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here

@@ -14,7 +14,7 @@ from pullback.autodiff import verify
 from pullback.autodiff.op import Op, registry
 from pullback.autodiff.tree import flatten
 from pullback.backends import find_backend_of, numpy_kernels, open_backend
-from pullback.backends.numba_kernels import compiling, vector_math
+from pullback.backends.numba_kernels import compiling, products, vector_math
 
 pytest.importorskip("numba", reason="numba is not installed: pip install 'pullback[cpu]'")
 pytestmark = pytest.mark.on_numpy
@@ -33,6 +33,7 @@ def always(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Compiled code for arrays of every size, and in threads."""
     monkeypatch.setattr(compiling, "WORTHWHILE", 0)
     monkeypatch.setattr(compiling, "LEAST", 2)
+    monkeypatch.setattr(products, "FEWEST", 0)
     return
 
 

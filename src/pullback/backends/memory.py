@@ -11,7 +11,7 @@ from typing import Any
 
 from .host import host as np
 
-__all__ = ["empty", "empty_like", "release_memory"]
+__all__ = ["Memory", "empty", "empty_like", "release_memory"]
 
 LARGE = 1 << 16
 """From how many bytes on memory is kept; smaller pieces the C library has at hand."""
@@ -21,7 +21,7 @@ ALIGNED = 64
 """Arrays begin at a multiple of so many bytes: a line of the cache, and the longest vector of any processor."""
 
 
-class _Memory:
+class Memory:
     """Blocks that nobody uses, by size: not much more, with those in use, than have once been in use at a time."""
 
     def __init__(self) -> None:
@@ -30,6 +30,7 @@ class _Memory:
         self.used = self.idle = self.most = 0
 
     def take(self, size: int) -> Any:
+        """A block of so many bytes."""
         with self.lock:
             self.used += size
             blocks = self.kept.get(size)
@@ -43,6 +44,7 @@ class _Memory:
         return whole[start : start + size]
 
     def give_back(self, block: Any) -> None:
+        """Keep a block that nobody uses any more."""
         size = block.size
         with self.lock:
             self.used -= size
@@ -60,21 +62,23 @@ class _Memory:
                     del self.kept[size]
 
 
-_memory = _Memory()
+_memory = Memory()
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: setattr(_memory, "lock", RLock()))  # somebody may have held it
 
 
-class _Whole(np.ndarray):  # type: ignore[misc]
+class _Whole(np.ndarray):
     """Memory. It has a type of its own since NumPy has views of views refer to what is of the same type behind them."""
 
 
-class _InUse(np.ndarray):  # type: ignore[misc]
+class _InUse(np.ndarray):
     """What arrays refer to as the owner of their memory: it is kept when the last of them is gone."""
 
-    def __del__(self, give_back: Any = _memory.give_back) -> None:  # bound here, as modules end before their arrays
-        give_back(self.base)
+    owner: Memory
+
+    def __del__(self) -> None:
+        self.owner.give_back(self.base)
 
 
 def empty(shape: Any, dtype: Any) -> Any:
@@ -85,7 +89,9 @@ def empty(shape: Any, dtype: Any) -> Any:
         return np.empty(shape, dtype)
     step = 1 << (size.bit_length() - 4)
     size = -(-size // step) * step  # one of eight sizes between two powers of two, so that like arrays share them
-    return np.ndarray(shape, dtype, _memory.take(size).view(_InUse))
+    block = _memory.take(size).view(_InUse)
+    block.owner = _memory
+    return np.ndarray(shape, dtype, block)
 
 
 def empty_like(x: Any) -> Any:

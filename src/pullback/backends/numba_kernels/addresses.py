@@ -25,7 +25,7 @@ def by_address(function: Any) -> Callable[..., None]:
     from numba.core import cgutils
     from numba.extending import intrinsic, register_jitable
 
-    @intrinsic
+    @intrinsic  # type: ignore[untyped-decorator]
     def call(typing: Any, arguments: Any) -> Any:
         taken = types.void(*map(types.unliteral, arguments.types))
 

@@ -1,11 +1,11 @@
 """Attention of many small matrices, compiled: each thread takes whole heads, whose weights stay in its cache.
 
-Arrays are (batch, heads, rows, columns), however they lie in memory; `logarithms` and `means` have no columns.
+Arrays are (batch, heads, rows, columns), however they lie in memory; `logarithms` have no columns.
 """
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..host import host as np
 from .compiling import MULTIPLICATIONS, compiled, in_parts, inlined
@@ -13,33 +13,50 @@ from .products import rows_times_panels, tile_lines
 from .tiles import VECTOR, vectors_of_tile
 from .vector_math import exp_up_to_0, log
 
-__all__ = ["LONGEST", "MOST", "attention", "attention_vjp"]
+__all__ = ["LONGEST", "MOST", "attention", "attention_vjp", "join"]
+
+Options: TypeAlias = tuple[float, bool, int]
+"""By what scores are multiplied, whether attention is causal, and up to which key the first query then reaches."""
 
 MOST, LONGEST = 1 << 15, 256
 """How many weights a head has at most, and of how many rows and columns: all of it fits into the second cache."""
 
 
-def attention(
-    query: Any, key: Any, value: Any, y: Any, logarithms: Any, scale: float, is_causal: bool, first: int
-) -> None:
-    """Write the averages of the values to y. logarithms: of the sums of exponentials; infinity where there are none.
-
-    first: up to which key the first query reaches, if causal.
-    """
-    _share(_forward, (key, value), query, key, value, y, logarithms, scale, is_causal, first)
+def attention(options: Options, query: Any, key: Any, value: Any, y: Any, logarithms: Any) -> None:
+    """Write the averages of the values to y. logarithms: of the sums of exponentials; infinity where there are none."""
+    _share(_forward, options, (key, value), query, key, value, y, logarithms)
 
 
 def attention_vjp(
-    g: Any, query: Any, key: Any, value: Any, logarithms: Any, means: Any, of_query: Any, of_key: Any, of_value: Any,
-    scale: float, is_causal: bool, first: int,
+    options: Options, g: Any, of_logarithms: Any, query: Any, key: Any, value: Any, y: Any, logarithms: Any,
+    of_query: Any, of_key: Any, of_value: Any,
 ) -> None:  # fmt: skip
-    """Write the gradients of query, key and value. means: of g times y, of each row."""
-    slopes = of_query, of_key, of_value
-    _share(_backward, (key, value), g, query, key, value, logarithms, means, *slopes, scale, is_causal, first)
+    """Write the gradients of query, key and value, from those of the averages and of the logarithms."""
+    results = y, logarithms, of_query, of_key, of_value
+    _share(_backward, options, (key, value), g, of_logarithms, query, key, value, *results)
 
 
-def _share(kernel: Callable[..., Any], over: tuple[Any, Any], *arguments: Any) -> None:
-    *arrays, scale, is_causal, first = arguments
+def join(parts: Any, whole: Any) -> None:
+    """Write parts (batch, rows, heads, columns) side by side into one array of all heads."""
+    first = 0
+    for part in parts:
+        in_parts(_copy, len(whole), part, whole, first, cost=2 * part[:1].size)
+        first += part.shape[2]
+
+
+@compiled
+def _copy(start: int, stop: int, part: Any, whole: Any, first: int) -> None:
+    _, rows, heads, columns = part.shape
+    for n in range(start, stop):
+        for r in range(rows):
+            for h in range(heads):
+                source, target = part[n, r, h], whole[n, r, first + h]
+                for c in range(columns):
+                    target[c] = source[c]
+
+
+def _share(kernel: Callable[..., Any], options: Options, over: tuple[Any, Any], *arrays: Any) -> None:
+    scale, is_causal, first = options
     (batch, heads, keys, width), values = over[0].shape, over[1].shape[3]
     size = over[0].itemsize
     vectors = tuple(vectors_of_tile(columns, size) for columns in (keys, width, values))
@@ -161,12 +178,13 @@ def _backward(itemsize: int, of_keys: int, of_width: int, of_values: int) -> Cal
 
     @compiled
     def backward(
-        start: int, stop: int, g: Any, query: Any, key: Any, value: Any, logarithms: Any, means: Any, of_query: Any,
-        of_key: Any, of_value: Any, scale: Any, is_causal: bool, first: int, wide: tuple[int, int, int], lines: int,
+        start: int, stop: int, g: Any, of_logarithms: Any, query: Any, key: Any, value: Any, y: Any, logarithms: Any,
+        of_query: Any, of_key: Any, of_value: Any, scale: Any, is_causal: bool, first: int,
+        wide: tuple[int, int, int], lines: int,
     ) -> None:  # fmt: skip
         heads, rows, width = query.shape[1:]
         keys, values = value.shape[2:]
-        kind = means.dtype
+        kind = logarithms.dtype
         zero, one = kind.type(0), kind.type(1)
         queries, upper = np.empty((rows, width), kind), np.empty((rows, values), kind)
         weights, slopes = np.empty((rows, keys), kind), np.empty((rows, keys), kind)
@@ -206,7 +224,10 @@ def _backward(itemsize: int, of_keys: int, of_width: int, of_values: int) -> Cal
             for r in range(rows):
                 row, slope = weights[r], slopes[r]
                 reached = min(keys, max(first + r + 1, 0)) if is_causal else keys
-                logarithm, mean = logarithms[batch, head, r], means[batch, head, r]
+                logarithm, mean = logarithms[batch, head, r], -of_logarithms[batch, head, r]
+                averages, of_averages = y[batch, head, r], upper[r]
+                for k in range(values):
+                    mean += of_averages[k] * averages[k]
                 for k in range(keys):
                     weight = exp_up_to_0(row[k] - logarithm)
                     weight = weight if k < reached else zero

@@ -134,13 +134,21 @@ def sum_of_rows(x: Any) -> Any:
 
 @compiled
 def _sum_rows(start: int, stop: int, x: Any, sums: Any) -> None:
+    """The sum of each block, of runs of rows that are summed first, so that no error adds up."""
     rows, columns = x.shape
+    run = np.empty(columns, x.dtype)
     for block in range(start, stop):
         total = sums[block]
         total[:] = 0
-        for row in range(rows * block // len(sums), rows * (block + 1) // len(sums)):
+        end = rows * (block + 1) // len(sums)
+        for first in range(rows * block // len(sums), end, 128):
+            run[:] = 0
+            for row in range(first, min(first + 128, end)):
+                line = x[row]
+                for column in range(columns):
+                    run[column] += line[column]
             for column in range(columns):
-                total[column] += x[row, column]
+                total[column] += run[column]
 
 
 @compiled

@@ -133,21 +133,21 @@ def _instructions() -> Any:
     def place(context: Any, builder: Any, signature: Any, given: Any) -> Any:
         return builder.gep(context.make_array(signature.args[0])(context, builder, given[0]).data, [given[1]])
 
-    @intrinsic
+    @intrinsic  # type: ignore[untyped-decorator]
     def add(typing: Any, state: Any, at: Any, number: Any) -> Any:
         def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
             return builder.atomic_rmw("add", place(context, builder, signature, given), given[2], "seq_cst")
 
         return whole(state, whole, whole), code
 
-    @intrinsic
+    @intrinsic  # type: ignore[untyped-decorator]
     def read(typing: Any, state: Any, at: Any) -> Any:
         def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
             return builder.load_atomic(place(context, builder, signature, given), "acquire", 8)
 
         return whole(state, whole), code
 
-    @intrinsic
+    @intrinsic  # type: ignore[untyped-decorator]
     def write(typing: Any, state: Any, at: Any, number: Any) -> Any:
         def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
             builder.store_atomic(given[2], place(context, builder, signature, given), "release", 8)
@@ -155,7 +155,7 @@ def _instructions() -> Any:
 
         return types.void(state, whole, whole), code
 
-    @intrinsic
+    @intrinsic  # type: ignore[untyped-decorator]
     def pause(typing: Any) -> Any:
         def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
             if machine() in ("x86_64", "AMD64"):
@@ -165,7 +165,7 @@ def _instructions() -> Any:
 
         return types.void(), code
 
-    @intrinsic
+    @intrinsic  # type: ignore[untyped-decorator]
     def call(typing: Any, function: Any, start: Any, stop: Any, arguments: Any) -> Any:
         def code(context: Any, builder: Any, signature: Any, given: Any) -> Any:
             address = builder.inttoptr(given[0], _part_type(ir).as_pointer())
@@ -189,7 +189,7 @@ def _work() -> Any:
 
     add, read, _, _, call = _instructions()
 
-    @njit(nogil=True)
+    @njit(nogil=True)  # type: ignore[untyped-decorator]
     def work(state: Any, number: int, threads: int) -> None:
         for offset in range(threads):
             owner = (number + offset) % threads
@@ -216,7 +216,7 @@ def _serve() -> Any:
     _, read, write, pause, _ = _instructions()
     work = _work()
 
-    @njit(nogil=True)
+    @njit(nogil=True)  # type: ignore[untyped-decorator]
     def serve(state: Any, number: int, threads: int) -> None:
         patience = PATIENCE
         while patience and not read(state, _LEAVE):
@@ -243,7 +243,7 @@ def _share() -> Any:
     work = _work()
     whole = types.int64
 
-    @cfunc(whole(types.CPointer(whole), whole, whole, whole, whole, whole), nopython=True)
+    @cfunc(whole(types.CPointer(whole), whole, whole, whole, whole, whole), nopython=True)  # type: ignore[untyped-decorator]
     def share(place: Any, threads: int, parts: int, length: int, function: int, arguments: int) -> int:
         state = carray(place, _SHARES + 2 * threads * _LINE)
         state[_FUNCTION], state[_ARGUMENTS], state[_LENGTH], state[_PARTS] = function, arguments, length, parts
@@ -254,7 +254,7 @@ def _share() -> Any:
         work(state, 0, threads)
         while read(state, _DONE) < parts:
             pause()
-        return read(state, _FAILED)
+        return read(state, _FAILED)  # type: ignore[no-any-return]
 
     return share
 
@@ -272,7 +272,7 @@ def launcher(function: Any) -> Any:
     whole = types.int64
     number = ir.IntType(64)
 
-    @intrinsic
+    @intrinsic  # type: ignore[untyped-decorator]
     def share(typing: Any, state: Any, threads: Any, parts: Any, length: Any, arguments: Any) -> Any:
         taken = types.void(whole, whole, *arguments.types)
 
@@ -295,9 +295,9 @@ def launcher(function: Any) -> Any:
 
         return whole(state, whole, whole, whole, arguments), code
 
-    @njit(nogil=True)
+    @njit(nogil=True)  # type: ignore[untyped-decorator]
     def launch(state: Any, threads: int, parts: int, length: int, *arguments: Any) -> int:
-        return share(state, threads, parts, length, arguments)
+        return share(state, threads, parts, length, arguments)  # type: ignore[no-any-return]
 
     return launch
 

@@ -44,7 +44,7 @@ def _(
     logarithms = np.empty((*call.batch, query.shape[-2], 1), dtype=query.dtype)
     if call.small:
         arrays = (call.query, call.key, call.value, y, logarithms[..., 0])
-        heads.attention(*(x[call.lead] for x in arrays), scale, is_causal, query_start)
+        heads.attention((scale, is_causal, query_start), *(x[call.lead] for x in arrays))
         return y, logarithms
 
     def part(start: int, stop: int) -> None:
@@ -77,14 +77,14 @@ def _(
     if call is None or g[0].shape != y[0].shape:
         return NotImplemented
     upper = _for_blas(g[0])
-    means = np.vecdot(upper, y[0])[..., None]
-    means -= g[1]
     given = ((query, call.query), (key, call.key), (value, call.value))
     of_query, of_key, of_value = (_like(x, whole.shape) for x, whole in given)
     if call.small:
-        arrays = (upper, call.query, call.key, call.value, y[1][..., 0], means[..., 0], of_query, of_key, of_value)
-        heads.attention_vjp(*(x[call.lead] for x in arrays), scale, is_causal, query_start)
+        arrays = (upper, g[1][..., 0], call.query, call.key, call.value, y[0], y[1][..., 0], of_query, of_key, of_value)
+        heads.attention_vjp((scale, is_causal, query_start), *(x[call.lead] for x in arrays))
         return of_query, of_key, of_value
+    means = np.vecdot(upper, y[0])[..., None]
+    means -= g[1]
 
     def part(start: int, stop: int) -> None:
         for block in _blocks(call, start, stop, buffers=2):
@@ -106,9 +106,13 @@ def _(g: Any, x_shape: tuple[int, ...], *, batch_first: bool) -> Any:
         return NotImplemented
     counts = [part.shape[1] for part in g]
     whole = empty((*x_shape[:2], sum(counts), g[0].shape[3]), dtype=g[0].dtype)
+    parts = [part.transpose((0, 2, 1, 3) if batch_first else (2, 0, 1, 3)) for part in g]
+    if is_worthwhile(whole.size) and len({part.dtype for part in g}) == 1:
+        heads.join(parts, whole)
+        return whole.reshape(x_shape)
     start = 0
-    for part, count in zip(g, counts, strict=True):
-        whole[:, :, start : start + count] = part.transpose((0, 2, 1, 3) if batch_first else (2, 0, 1, 3))
+    for part, count in zip(parts, counts, strict=True):
+        whole[:, :, start : start + count] = part
         start += count
     return whole.reshape(x_shape)
 
