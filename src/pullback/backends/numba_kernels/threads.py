@@ -39,7 +39,7 @@ class Pool:
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self.state = np.zeros(_SHARES + 2 * threads * _LINE, np.int64)
-        self.busy = Lock()
+        self.busy, self.counting = Lock(), Lock()
         self.asleep = [self.state[_SHARES + (threads + i) * _LINE :][:1] for i in range(threads)]
         self.tasks: list[SimpleQueue[Task | None]] = [SimpleQueue() for _ in range(threads)]
         for number in range(1, threads):
@@ -76,7 +76,7 @@ class Pool:
         count = min(self.threads, length)
         ends = [length * i // count for i in range(count + 1)]
         done: SimpleQueue[BaseException | None] = SimpleQueue()
-        self.state[_LEAVE] += 1  # so that no worker looks for compiled work
+        self._let_leave(1)
         try:
             for tasks, start, stop in zip(self.tasks[1:count], ends[1:-1], ends[2:], strict=True):
                 tasks.put((done, function, start, stop))
@@ -93,10 +93,15 @@ class Pool:
                 except KeyboardInterrupt as error:  # raised when nobody writes to the arrays any more
                     errors.append(error)
         finally:
-            self.state[_LEAVE] -= 1
+            self._let_leave(-1)
         for found in errors:
             if found is not None:
                 raise found
+
+    def _let_leave(self, more: int) -> None:
+        """Have workers look for no compiled work, as long as anybody has another task for them."""
+        with self.counting:
+            self.state[_LEAVE] += more
 
 
 def _do(done: "SimpleQueue[BaseException | None]", function: Callable[..., None], start: int, stop: int) -> None:
