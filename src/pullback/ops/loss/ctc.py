@@ -82,7 +82,7 @@ def ctc_loss(
     times = _lengths("input_lengths", input_lengths, log_probs)
     counts = _lengths("target_lengths", target_lengths, log_probs)
     check_integers(targets)
-    rows = _in_rows(targets, counts, sequences, single)
+    rows = _in_rows(astype(targets, "int64", copy=False), counts, sequences, single)
     losses = _ctc_loss(log_probs, rows, times, counts, blank=blank, zero_infinity=zero_infinity)
     if reduction == "mean":
         losses = average(losses / astype(clip(counts, 1), losses.dtype))
