@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import pullback as pb
 from pullback.backends.numba_kernels import products
 
 pytest.importorskip("numba", reason="numba is not installed: pip install 'pullback[cpu]'")
@@ -38,3 +39,13 @@ def test_sums_of_rows(shape: tuple[int, int], dtype: str) -> None:
     x = np.random.default_rng(0).standard_normal(shape).astype(dtype)
     exact = x.astype("float64").sum(0)
     np.testing.assert_allclose(products.sum_of_rows(x), exact, rtol=0, atol=4 * np.finfo(dtype).eps * shape[0])
+
+
+@pytest.mark.parametrize("name", ["linear", "gelu", "relu", "softmax"])
+def test_arrays_in_the_other_order_of_bytes_are_left_to_numpy(name: str) -> None:
+    rng = np.random.default_rng(0)
+    x, weight = rng.standard_normal((1000, 100)).astype("float32"), rng.standard_normal((64, 100)).astype("float32")
+    given = (x, weight) if name == "linear" else (x,)
+    expected = getattr(pb, name)(*given)
+    swapped = getattr(pb, name)(*(a.astype(a.dtype.newbyteorder()) for a in given))
+    np.testing.assert_allclose(swapped, expected, rtol=1e-4, atol=1e-5)

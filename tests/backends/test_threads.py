@@ -71,6 +71,35 @@ def test_python_functions_and_compiled_ones_take_turns(four: threads.Pool) -> No
         assert (seen == step + 1).all()
 
 
+def test_work_inside_of_work_is_done_where_it_is(four: threads.Pool) -> None:
+    seen = np.zeros((8, 64), np.int64)
+
+    def outer(start: int, stop: int) -> None:
+        for row in range(start, stop):
+            compiling.in_parts(lambda a, b, x=seen[row]: x.__setitem__(slice(a, b), x[a:b] + 1), 64)
+            compiling.in_parts(add_up, 64, seen[row], 1)
+
+    compiling.in_parts(outer, 8)
+    assert (seen == 2).all()
+
+
+def test_what_interrupts_the_caller_waits_for_the_workers(four: threads.Pool) -> None:
+    ended: list[int] = []
+
+    def part(start: int, stop: int) -> None:
+        if start == 0:
+            raise KeyboardInterrupt
+        time.sleep(0.05)
+        ended.append(start)
+
+    with pytest.raises(KeyboardInterrupt):
+        compiling.in_parts(part, 8)
+    assert len(ended) == 3
+    seen = np.zeros(64, np.int64)
+    compiling.in_parts(add_up, 64, seen, 1)
+    assert (seen == 1).all()
+
+
 def test_small_work_is_not_handed_out(four: threads.Pool) -> None:
     seen = np.zeros(1000, np.int64)
     four.busy.acquire()  # nobody would get at the workers

@@ -11,18 +11,18 @@ from typing import Any
 
 from .host import host as np
 
-__all__ = ["Memory", "empty", "empty_like", "release_memory"]
+__all__ = ["Memory", "empty", "empty_like", "is_owned", "release_memory"]
 
 LARGE = 1 << 16
 """From how many bytes on memory is kept; smaller pieces the C library has at hand."""
-SPARE = 1 << 26
-"""How many bytes are kept beyond a quarter more than were in use: on its way back a step needs other sizes."""
+SPARE = 1 << 23
+"""How many bytes are kept beyond what has been in use at a time: on its way back a step needs other sizes."""
 ALIGNED = 64
 """Arrays begin at a multiple of so many bytes: a line of the cache, and the longest vector of any processor."""
 
 
 class Memory:
-    """Blocks that nobody uses, by size: not much more, with those in use, than have once been in use at a time."""
+    """Blocks that nobody uses, by size: not many more, with those in use, than have once been in use at a time."""
 
     def __init__(self) -> None:
         self.lock = RLock()  # a block may be given back while one is taken: when Python collects garbage just then
@@ -30,15 +30,26 @@ class Memory:
         self.used = self.idle = self.most = 0
 
     def take(self, size: int) -> Any:
-        """A block of so many bytes."""
+        """A block of at least so many bytes: one that is kept, of up to half as much again, or a new one."""
         with self.lock:
+            for fitting in (size, *(kept for kept in self.kept if size < kept <= size + size // 2)):
+                if self.kept.get(fitting):
+                    self.idle -= fitting
+                    self.used += fitting
+                    return self.kept[fitting].pop()
+            self.shrink(max(self.most, self.used + size) + SPARE - self.used - size)
+            try:
+                block = self.allocate(size)
+            except MemoryError:
+                self.shrink(0)
+                block = self.allocate(size)
             self.used += size
-            blocks = self.kept.get(size)
-            if blocks:
-                self.idle -= size
-                return blocks.pop()
             self.most = max(self.most, self.used)
-            self.shrink(self.most + self.most // 4 + SPARE - self.used)
+            return block
+
+    @staticmethod
+    def allocate(size: int) -> Any:
+        """New memory."""
         whole = _Whole(size + ALIGNED, np.uint8)
         start = -whole.ctypes.data % ALIGNED
         return whole[start : start + size]
@@ -73,24 +84,33 @@ class _Whole(np.ndarray):
 
 
 class _InUse(np.ndarray):
-    """What arrays refer to as the owner of their memory: it is kept when the last of them is gone."""
+    """What arrays refer to as the owner of their memory: it is kept when the last of them is gone.
 
-    owner: Memory
+    Only the one that `empty` made has a memory to give it back to, and no view or copy of that.
+    """
+
+    memory: Memory | None = None
 
     def __del__(self) -> None:
-        self.owner.give_back(self.base)
+        if self.memory is not None:
+            self.memory.give_back(self.base)
+
+
+def is_owned(x: Any) -> bool:
+    """Whether an array is one that `empty` made, and no view of it."""
+    return type(getattr(x, "base", None)) is _InUse
 
 
 def empty(shape: Any, dtype: Any) -> Any:
     """An array of this shape and dtype whose elements are whatever was there before."""
     dtype = np.dtype(dtype)
-    size = prod(shape) * dtype.itemsize
+    size = prod(map(int, shape)) * dtype.itemsize
     if size < LARGE:
         return np.empty(shape, dtype)
     step = 1 << (size.bit_length() - 4)
     size = -(-size // step) * step  # one of eight sizes between two powers of two, so that like arrays share them
     block = _memory.take(size).view(_InUse)
-    block.owner = _memory
+    block.memory = _memory
     return np.ndarray(shape, dtype, block)
 
 
@@ -104,3 +124,4 @@ def empty_like(x: Any) -> Any:
 def release_memory() -> None:
     """Give the memory that is kept for the arrays of the next step back to the operating system."""
     _memory.shrink(0)
+    _memory.most = _memory.used

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 from . import numpy_kernels
 from .backend import Array, Backend, Function
 from .host import host
+from .memory import is_owned
 
 __all__ = ["NumpyBackend"]
 
@@ -37,6 +38,10 @@ class NumpyBackend(Backend):
             return lines(xp, _array(g) if isinstance(g, _Scalar) else g, *saved, **metadata)
 
         return on_arrays
+
+    def own(self, array: Array, /, *, shared: bool) -> Array:
+        """As for every backend; what kernels made is no view, though its memory is kept by another array."""
+        return array if is_owned(array) and not shared else super().own(array, shared=shared)
 
     def find_device(self, device: Any, /) -> str:
         """The one device that NumPy has."""

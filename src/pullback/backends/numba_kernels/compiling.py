@@ -18,7 +18,7 @@ from .threads import PARTS, launcher, pool
 
 __all__ = [
     "LEAST", "MULTIPLICATIONS", "WORTHWHILE", "at_once", "called", "compiled", "compiled_exactly", "in_parts",
-    "inlined", "is_worthwhile",
+    "inlined", "is_float", "is_worthwhile",
 ]  # fmt: skip
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -46,6 +46,11 @@ def _is_installed() -> bool:
 def is_worthwhile(size: int) -> bool:
     """Whether arrays of so many elements are for compiled functions."""
     return size >= WORTHWHILE and _is_installed()
+
+
+def is_float(kind: Any) -> bool:
+    """Whether a dtype is one that compiled functions compute in: float32 or float64, in the processor's byte order."""
+    return bool(kind.char in "fd" and kind.isnative)
 
 
 class Compiled:
@@ -91,11 +96,12 @@ def inlined(function: F) -> F:
 
 def called(function: Callable[..., None]) -> Callable[..., None]:
     """Let functions that are given to `compiled` call this one, which is compiled once for all of them."""
-    return by_address(_machine_code(function, exact=False, **_UNWRAPPED))
+    with _one_at_a_time:
+        return by_address(_machine_code(function, exact=False, **_UNWRAPPED))
 
 
 _inlined: list[Callable[..., Any]] = []
-_one_at_a_time = Lock()  # threads that call a function for the first time together compile it once
+_one_at_a_time = Lock()  # threads that call a function for the first time together make its compiled form once
 
 
 def _machine_code(function: Callable[..., None], exact: bool, **options: bool) -> Any:
@@ -105,7 +111,8 @@ def _machine_code(function: Callable[..., None], exact: bool, **options: bool) -
     tiles.register()
     vector_math.register()
     while _inlined:
-        register_jitable(**_OPTIONS, forceinline=True)(_inlined.pop())
+        register_jitable(**_OPTIONS, forceinline=True)(_inlined[-1])
+        _inlined.pop()
     return njit(**(_EXACT if exact else _OPTIONS), **options, nogil=True)(function)
 
 
@@ -116,7 +123,7 @@ _OPTIONS = {**_EXACT, "fastmath": {"reassoc", "contract", "nsz", "arcp"}}
 
 
 def at_once(size: int, limit: int) -> int:
-    """Into how many parts work is cut whose parts each need memory of `size`, which should be `limit` in all."""
+    """Into how many parts work is cut that each need memory of `size`: of `limit` in all, or one for a thread."""
     threads = pool().threads
     return max(threads, min(threads * PARTS, limit // max(size, 1)))
 
@@ -124,8 +131,8 @@ def at_once(size: int, limit: int) -> int:
 def in_parts(function: Callable[..., None], length: int, *arguments: Any, cost: int = LEAST) -> None:
     """Call `function(start, stop, *arguments)` for parts that make up range(length), in threads where that pays.
 
-    Which parts there are and who does them differs: no part may depend on another. Returns when all are done; what one
-    of them raises is raised here.
+    Which parts there are and who does them differs: no part may depend on another. Returns when all are done. What a
+    function of Python's raises is raised here; a compiled one fails only where there is no memory left.
 
     cost: of one of `length`, in numbers that are read or written: a part has `LEAST` at least.
     """
@@ -133,7 +140,7 @@ def in_parts(function: Callable[..., None], length: int, *arguments: Any, cost: 
     parts = min(length, threads.threads * PARTS, length * cost // LEAST) if threads.threads > 1 else 1
     if isinstance(function, Compiled):
         threads.run(function.launch, parts, length, *arguments)
-    elif parts < 2:
+    elif parts < 2 or threads.is_inside():
         function(0, length, *arguments)
     else:
         threads.call(lambda start, stop: function(start, stop, *arguments), length)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..host import host as np
 from ..memory import empty
-from .compiling import MULTIPLICATIONS, called, compiled, in_parts, is_worthwhile
+from .compiling import MULTIPLICATIONS, called, compiled, in_parts, is_float, is_worthwhile
 from .threads import PARTS, pool
 from .tiles import VECTOR, add_products, rows_of_tile, vectors_of_tile
 
@@ -32,7 +32,7 @@ def are_worthwhile(rows: int, length: int, columns: int, *arrays: Any) -> bool:
     return (
         rows * length * columns >= FEWEST
         and is_worthwhile(max(rows * length, length * columns, rows * columns))
-        and kind.char in "fd"
+        and is_float(kind)
         and all(a is None or (a.dtype == kind and a.flags.c_contiguous) for a in arrays)
     )
 
@@ -126,7 +126,7 @@ def tile_lines() -> int:
 
 def sum_of_rows(x: Any) -> Any:
     """The sum of x (rows, columns) along the first axis."""
-    blocks = min(len(x), pool().threads * PARTS)
+    blocks = max(1, min(len(x) // 8, pool().threads * PARTS))
     sums = np.empty((blocks, x.shape[1]), x.dtype)
     in_parts(_sum_rows, blocks, x, sums, cost=x.size // blocks)
     return np.add.reduce(sums)

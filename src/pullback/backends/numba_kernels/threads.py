@@ -6,21 +6,21 @@ one that sleeps: each thread has its share of the parts, and who is done with hi
 nobody has begun.
 """
 
+import logging
 import os
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from itertools import pairwise
 from platform import machine
 from queue import SimpleQueue
-from threading import Lock, Thread
-from typing import Any, TypeAlias
+from threading import Event, Lock, Thread, local
+from typing import Any
 
 from ..host import host as np
 from .addresses import call_at_address
 
-__all__ = ["Pool", "launcher", "pool"]
-
-Task: TypeAlias = "tuple[SimpleQueue[BaseException | None], Callable[..., None], int, int]"
+__all__ = ["Pool", "Task", "launcher", "pool"]
 
 PARTS = 4
 """Into how many parts each thread's share is cut, for others to take over."""
@@ -33,32 +33,64 @@ _FUNCTION, _ARGUMENTS, _LENGTH, _PARTS = range(4)
 _DONE, _FAILED, _LEAVE, _SHARES = _LINE, 2 * _LINE, 3 * _LINE, 4 * _LINE
 
 
+class Task:
+    """A part of some work in Python, and what it raised."""
+
+    def __init__(self, function: Callable[[int, int], None], start: int, stop: int) -> None:
+        self.function, self.start, self.stop = function, start, stop
+        self.error: BaseException | None = None
+        self.done = Event()
+
+    def do(self) -> None:
+        """Do it."""
+        try:
+            self.function(self.start, self.stop)
+        except BaseException as error:
+            self.error = error
+        finally:
+            self.done.set()
+
+
 class Pool:
     """Threads, of which the caller's is the first, and the state that they share."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self.state = np.zeros(_SHARES + 2 * threads * _LINE, np.int64)
+        size = _SHARES + 2 * threads * _LINE
+        state = np.zeros(size + _LINE, np.int64)
+        start = -state.ctypes.data % (_LINE * state.itemsize) // state.itemsize
+        self.state = state[start : start + size]
+        self.inside = local()
         self.busy, self.counting = Lock(), Lock()
         self.asleep = [self.state[_SHARES + (threads + i) * _LINE :][:1] for i in range(threads)]
         self.tasks: list[SimpleQueue[Task | None]] = [SimpleQueue() for _ in range(threads)]
         for number in range(1, threads):
             self.asleep[number][0] = 1
-            Thread(target=self._work, args=(number,), name="pullback", daemon=True).start()
+            Thread(target=self._wait_for_tasks, args=(number,), name="pullback", daemon=True).start()
 
-    def _work(self, number: int) -> None:
+    def _wait_for_tasks(self, number: int) -> None:
+        self.inside.worker = True
         while True:
             task = self.tasks[number].get()
-            if task is None:
-                _serve()(self.state, number, self.threads)
-            else:
-                _do(*task)
+            if task is not None:
+                task.do()
                 del task  # and the arrays that it holds
+                continue
+            try:
+                _serve()(self.state, number, self.threads)
+            except BaseException:  # a thread that ended would leave others waiting for what it has yet to do
+                logging.getLogger("pullback").exception("a thread cannot take part in compiled work")
+                self.asleep[number][0] = 1
+
+    def is_inside(self) -> bool:
+        """Whether one of the workers asks."""
+        return getattr(self.inside, "worker", False)
 
     def run(self, launch: Callable[..., int], parts: int, length: int, *arguments: Any) -> None:
         """Do what a `launcher` gave, in so many parts; in one where another thread of the program has the workers."""
-        mine = parts > 1 and self.busy.acquire(blocking=False)
+        mine = False
         try:
+            mine = parts > 1 and self.busy.acquire(blocking=False)
             if mine:
                 for asleep, tasks in zip(self.asleep[1:parts], self.tasks[1:parts], strict=False):
                     if asleep[0]:
@@ -75,28 +107,25 @@ class Pool:
         """Call `function(start, stop)` for one part in each thread; what one of them raises is raised here."""
         count = min(self.threads, length)
         ends = [length * i // count for i in range(count + 1)]
-        done: SimpleQueue[BaseException | None] = SimpleQueue()
+        parts = [Task(function, start, stop) for start, stop in pairwise(ends)]
+        begun: list[Task] = []
         self._let_leave(1)
         try:
-            for tasks, start, stop in zip(self.tasks[1:count], ends[1:-1], ends[2:], strict=True):
-                tasks.put((done, function, start, stop))
-            errors: list[BaseException | None] = []
-            try:
-                function(0, ends[1])
-            except BaseException as error:
-                errors.append(error)
-            waiting = count - 1
-            while waiting:
-                try:
-                    errors.append(done.get())
-                    waiting -= 1
-                except KeyboardInterrupt as error:  # raised when nobody writes to the arrays any more
-                    errors.append(error)
+            for tasks, part in zip(self.tasks[1:count], parts[1:], strict=True):
+                begun.append(part)
+                tasks.put(part)
+            parts[0].do()
         finally:
+            for part in begun:  # raise nothing, Ctrl-C neither, as long as somebody writes to the arrays
+                while not part.done.is_set():
+                    try:
+                        part.done.wait()
+                    except KeyboardInterrupt as error:
+                        parts[0].error = error
             self._let_leave(-1)
-        for found in errors:
-            if found is not None:
-                raise found
+        errors = [part.error for part in parts if part.error is not None]
+        if errors:
+            raise errors[0]
 
     def _let_leave(self, more: int) -> None:
         """Have workers look for no compiled work, as long as anybody has another task for them."""
@@ -104,17 +133,17 @@ class Pool:
             self.state[_LEAVE] += more
 
 
-def _do(done: "SimpleQueue[BaseException | None]", function: Callable[..., None], start: int, stop: int) -> None:
-    try:
-        function(start, stop)
-    except BaseException as error:
-        done.put(error)
-    else:
-        done.put(None)
+def pool() -> Pool:
+    """The threads of this process."""
+    with _making:
+        return _pool()
+
+
+_making = Lock()
 
 
 @cache
-def pool() -> Pool:
+def _pool() -> Pool:
     """One thread for each core that the process may use, or as many as OMP_NUM_THREADS says where that is fewer."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
@@ -122,7 +151,7 @@ def pool() -> Pool:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=pool.cache_clear)  # a fork has none of its parent's threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a fork has none of its parent's threads
 
 
 @cache

@@ -9,7 +9,7 @@ from ..host import host as np
 from ..memory import empty
 from ..numba_kernels import activation as elementwise
 from ..numba_kernels import softmax as rows
-from ..numba_kernels.compiling import in_parts, is_worthwhile
+from ..numba_kernels.compiling import in_parts, is_float, is_worthwhile
 from .table import kernel, kernels
 
 __all__ = ["are_worthwhile", "in_rows"]
@@ -19,9 +19,7 @@ def are_worthwhile(*arrays: Any) -> bool:
     """Whether arrays are for compiled functions: large, float32 or float64, and of one shape and dtype."""
     x = arrays[0]
     return (
-        is_worthwhile(x.size)
-        and x.dtype.char in "fd"
-        and all(a.shape == x.shape and a.dtype == x.dtype for a in arrays)
+        is_worthwhile(x.size) and is_float(x.dtype) and all(a.shape == x.shape and a.dtype == x.dtype for a in arrays)
     )
 
 

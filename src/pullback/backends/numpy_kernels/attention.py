@@ -263,7 +263,7 @@ def _blocks(call: _Call, start: int, stop: int, buffers: int) -> Iterator[_Block
         lead = (place.stop - i, *inner) if isinstance(place, slice) else ()
         for first in range(0, call.rows, rows):
             last = min(call.rows, first + rows)
-            keys = min(call.keys, last + call.query_start) if call.is_causal else call.keys
+            keys = min(call.keys, max(1, last + call.query_start)) if call.is_causal else call.keys
             yield _Block(place, slice(first, last), keys, (*lead, last - first, keys), memory)
 
 

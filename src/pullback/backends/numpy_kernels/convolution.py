@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from ..host import host as np
 from ..memory import empty
 from ..numba_kernels import convolution as direct
-from ..numba_kernels.compiling import is_worthwhile
+from ..numba_kernels.compiling import is_float, is_worthwhile
 from .linear import sum_of_rows
 from .parallel import in_blocks
 from .table import kernel
@@ -115,7 +115,7 @@ def _is_direct(x: Any, of: direct.Geometry, channels: int, positions: Lengths) -
 def _same_floats(*arrays: Any) -> bool:
     """Whether BLAS has products of them."""
     kind = arrays[0].dtype
-    return kind.char in "fd" and all(a is None or a.dtype == kind for a in arrays)
+    return is_float(kind) and all(a is None or a.dtype == kind for a in arrays)
 
 
 def _convolved(x: Any, weight: Any, bias: Any, windows: Windows, groups: int) -> Any:

@@ -4,7 +4,7 @@ from math import prod
 from typing import Any
 
 from ..host import host as np
-from ..numba_kernels import is_worthwhile
+from ..numba_kernels import is_float, is_worthwhile
 from ..numba_kernels.scatter import add_each, add_rows
 from .table import kernel
 
@@ -80,7 +80,7 @@ def _places(indices: Any, size: int) -> Any:
 
 
 def _compiles(updates: Any) -> bool:
-    return updates.dtype.char in "fd" and is_worthwhile(updates.size)
+    return is_float(updates.dtype) and is_worthwhile(updates.size)
 
 
 def _wide(dtype: Any, count: int, size: int) -> Any:

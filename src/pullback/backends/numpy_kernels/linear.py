@@ -4,7 +4,7 @@ from math import prod
 from typing import Any
 
 from ..host import host as np
-from ..numba_kernels import is_worthwhile, products
+from ..numba_kernels import is_float, is_worthwhile, products
 from .table import kernel
 
 __all__ = ["sum_of_rows", "transposed_product"]
@@ -12,7 +12,7 @@ __all__ = ["sum_of_rows", "transposed_product"]
 
 def sum_of_rows(x: Any) -> Any:
     """The sum of x (rows, columns) along the first axis."""
-    if not x.size or x.dtype.char not in "fd":
+    if not x.size or not is_float(x.dtype):
         return np.add.reduce(x, axis=0)
     if is_worthwhile(x.size) and x.flags.c_contiguous:
         return products.sum_of_rows(x)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..host import host as np
 from ..memory import empty
-from ..numba_kernels import is_worthwhile
+from ..numba_kernels import is_float, is_worthwhile
 from ..numba_kernels import normalization as machine_code
 from ..numba_kernels.compiling import in_parts
 from .table import kernel
@@ -170,7 +170,7 @@ def _(g: Any, x: Any, weight: Any, *, normalized_shape: Any, eps: float | None) 
 
 def _is_usual(x: Any, *others: Any, shape: tuple[int, ...] | None = None) -> bool:
     """Whether all are of one dtype, float32 or float64, and there is something to normalize; the others of a shape."""
-    if x.dtype.char not in "fd" or not x.size:
+    if not is_float(x.dtype) or not x.size:
         return False
     return all(a is None or (a.dtype == x.dtype and (shape is None or a.shape == shape)) for a in others)
 

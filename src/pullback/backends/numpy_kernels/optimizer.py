@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..host import host as np
-from ..numba_kernels import is_worthwhile
+from ..numba_kernels import is_float, is_worthwhile
 from ..numba_kernels import optimizer as compiled
 from .table import kernel
 
@@ -19,7 +19,7 @@ BLOCK = 32768
 
 
 def _compiles(parameter: Any) -> bool:
-    return is_worthwhile(parameter.size) and parameter.dtype.char in "fd"
+    return is_worthwhile(parameter.size) and is_float(parameter.dtype)
 
 
 def _in_blocks(update: Callable[..., None], *buffers: Any, **numbers: Any) -> None:

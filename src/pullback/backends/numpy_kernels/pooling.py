@@ -5,7 +5,7 @@ from typing import Any
 
 from ..host import host as np
 from ..memory import empty
-from ..numba_kernels import is_worthwhile
+from ..numba_kernels import is_float, is_worthwhile
 from ..numba_kernels.compiling import in_parts
 from ..numba_kernels.pooling import combine, greatest, greatest_of_few, put_back
 from .table import kernel
@@ -22,7 +22,7 @@ _FIRST = np.zeros((1, 1), dtype=np.int64)
 def _(x: Any, *, taps: tuple[Any, ...]) -> Any:
     widths = [along.indices.shape[1] for along in taps]
     kind = np.uint8 if prod(widths) <= 256 else np.int32
-    if len(taps) <= 3 and x.dtype.kind in "fiu" and x.dtype.itemsize > 2 and is_worthwhile(x.size):
+    if len(taps) <= 3 and x.dtype.kind in "fiu" and x.dtype.isnative and x.dtype.itemsize > 2 and is_worthwhile(x.size):
         shape = _pooled(x.shape, taps)
         y, number = empty(shape, x.dtype), empty(shape, kind)
         lines = prod(shape[: x.ndim - len(taps)])
@@ -62,7 +62,7 @@ def _greatest_along(x: Any, numbers: Any, axis: int, along: Any, weight: Any, ki
 def _(updates: Any, numbers: Any, *, taps: tuple[Any, ...]) -> Any:
     lead = updates.shape[: updates.ndim - 1 - len(taps)]
     x = empty((*lead, *(along.length for along in taps), updates.shape[-1]), updates.dtype)
-    if len(taps) <= 3 and updates.dtype.char in "fd" and is_worthwhile(x.size):
+    if len(taps) <= 3 and is_float(updates.dtype) and is_worthwhile(x.size):
         in_parts(put_back, prod(lead), _rows(updates), _rows(numbers), *_tables(taps), _rows(x))
         return x
     x.fill(0)
@@ -82,7 +82,7 @@ def _(updates: Any, numbers: Any, *, taps: tuple[Any, ...]) -> Any:
 def _(x: Any, *, taps: tuple[Any, ...]) -> Any:
     if all(along.is_identity for along in taps):
         return x
-    fitting = len(taps) <= 3 and x.dtype.char in "fd" and is_worthwhile(max(x.size, prod(_pooled(x.shape, taps))))
+    fitting = len(taps) <= 3 and is_float(x.dtype) and is_worthwhile(max(x.size, prod(_pooled(x.shape, taps))))
     if fitting and prod(along.indices.shape[1] for along in taps) <= _TOGETHER:
         return _combined(x, taps)
     first = x.ndim - 1 - len(taps)

@@ -4,7 +4,7 @@ from typing import Any
 
 from ..host import host as np
 from ..memory import empty
-from ..numba_kernels import is_worthwhile
+from ..numba_kernels import is_float, is_worthwhile
 from ..numba_kernels.compiling import in_parts
 from ..numba_kernels.random import masked
 from .table import kernel
@@ -38,7 +38,7 @@ def _(bits: Any, *, shape: tuple[int, ...], least: int, digits: int) -> Any:
 
 @kernel("masked", declines=True)
 def _(x: Any, mask: Any, *, scale: float = 1.0, shift: float = 0.0, other: float = 0.0) -> Any:
-    if x.dtype.char not in "fd":
+    if not is_float(x.dtype):
         return NotImplemented
     numbers = tuple(map(x.dtype.type, (scale, shift, other)))
     if is_worthwhile(x.size) and mask.shape == x.shape and x.flags.c_contiguous and mask.flags.c_contiguous:

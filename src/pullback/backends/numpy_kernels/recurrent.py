@@ -5,7 +5,7 @@ from typing import Any
 
 from ..host import host as np
 from ..memory import empty
-from ..numba_kernels import is_worthwhile
+from ..numba_kernels import is_float, is_worthwhile
 from ..numba_kernels import recurrent as compiled
 from .linear import transposed_product
 from .table import kernel
@@ -259,7 +259,7 @@ def _gru_step_back(gates: Any, before: Any, d_h: Any, d_inputs: Any, d_products:
 def _of_one_type(*arrays: Any) -> bool:
     """Whether the arrays, but those left out, are of one type that NumPy computes in."""
     kinds = {x.dtype for x in arrays if x is not None}
-    return len(kinds) == 1 and kinds.pop().name in ("float32", "float64")
+    return len(kinds) == 1 and is_float(kinds.pop())
 
 
 def _steps(batch_sizes: tuple[int, ...], reverse: bool) -> list[tuple[slice, int]]:
