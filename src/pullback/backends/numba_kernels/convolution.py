@@ -26,7 +26,7 @@ Pairs: TypeAlias = tuple[tuple[int, int], ...]
 FEWEST = 5
 """At fewer positions along the last axis a matrix product of windows is faster."""
 LARGEST = 2**19
-"""Of how many elements a weight's gradient is summed in place for each image; a larger one is a matrix product."""
+"""Up to how many elements a weight's gradient is summed in place for each image; a larger one is a matrix product."""
 SUMMED = 2**18
 """How many elements the sums of a weight's gradient have, which several groups of images make at once, if they may."""
 CHUNK = 2**16

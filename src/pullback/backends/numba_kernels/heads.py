@@ -24,7 +24,7 @@ MOST, LONGEST = 1 << 15, 256
 
 def attention(options: Options, query: Any, key: Any, value: Any, y: Any, logarithms: Any) -> None:
     """Write the averages of the values to y. logarithms: of the sums of exponentials; infinity where there are none."""
-    _share(_forward, options, (key, value), query, key, value, y, logarithms)
+    _for_all_heads(_forward, options, (key, value), query, key, value, y, logarithms)
 
 
 def attention_vjp(
@@ -33,7 +33,7 @@ def attention_vjp(
 ) -> None:  # fmt: skip
     """Write the gradients of query, key and value, from those of the averages and of the logarithms."""
     results = y, logarithms, of_query, of_key, of_value
-    _share(_backward, options, (key, value), g, of_logarithms, query, key, value, *results)
+    _for_all_heads(_backward, options, (key, value), g, of_logarithms, query, key, value, *results)
 
 
 def join(parts: Any, whole: Any) -> None:
@@ -55,7 +55,7 @@ def _copy(start: int, stop: int, part: Any, whole: Any, first: int) -> None:
                     target[c] = source[c]
 
 
-def _share(kernel: Callable[..., Any], options: Options, over: tuple[Any, Any], *arrays: Any) -> None:
+def _for_all_heads(kernel: Callable[..., Any], options: Options, over: tuple[Any, Any], *arrays: Any) -> None:
     scale, is_causal, first = options
     (batch, heads, keys, width), values = over[0].shape, over[1].shape[3]
     size = over[0].itemsize
@@ -92,8 +92,22 @@ def _copies() -> tuple[Callable[..., None], Callable[..., None]]:
 
 
 @cache
+def _multiply(vectors: int, itemsize: int) -> Callable[..., None]:
+    """As `rows_times_panels`, of all of an array and all panels, with nothing added."""
+    multiply = rows_times_panels(vectors, itemsize)
+
+    @inlined
+    def whole(
+        rows: int, columns: int, a: Any, a_row: int, a_step: int, b: Any, y: Any, nothing: Any, memory: Any
+    ) -> None:
+        multiply(rows, columns, 0, len(b), a.reshape(-1), 0, a_row, a_step, b, nothing, 0, 0, y.reshape(-1), 0, memory)
+
+    return whole
+
+
+@cache
 def _forward(itemsize: int, of_keys: int, of_width: int, of_values: int) -> Callable[..., None]:
-    score, average = rows_times_panels(of_keys, itemsize), rows_times_panels(of_values, itemsize)
+    score, average = _multiply(of_keys, itemsize), _multiply(of_values, itemsize)
     pack, take = _copies()
 
     @compiled
@@ -113,23 +127,7 @@ def _forward(itemsize: int, of_keys: int, of_width: int, of_values: int) -> Call
             batch, head = number // heads, number % heads
             take(query[batch, head], scale, queries)
             pack(key[batch, head].T, by_key)
-            score(
-                rows,
-                keys,
-                0,
-                len(by_key),
-                queries.reshape(-1),
-                0,
-                width,
-                1,
-                by_key,
-                nothing,
-                0,
-                0,
-                weights.reshape(-1),
-                0,
-                memory,
-            )
+            score(rows, keys, queries, width, 1, by_key, weights, nothing, memory)
             for r in range(rows):
                 row = weights[r]
                 reached = min(keys, max(first + r + 1, 0)) if is_causal else keys
@@ -149,23 +147,7 @@ def _forward(itemsize: int, of_keys: int, of_width: int, of_values: int) -> Call
                     row[k] *= share
                 logarithms[batch, head, r] = shift + log(total) if total != zero else infinity
             pack(value[batch, head], by_value)
-            average(
-                rows,
-                values,
-                0,
-                len(by_value),
-                weights.reshape(-1),
-                0,
-                keys,
-                1,
-                by_value,
-                nothing,
-                0,
-                0,
-                averages.reshape(-1),
-                0,
-                memory,
-            )
+            average(rows, values, weights, keys, 1, by_value, averages, nothing, memory)
             take(averages, y.dtype.type(1), y[batch, head])
 
     return forward
@@ -173,7 +155,7 @@ def _forward(itemsize: int, of_keys: int, of_width: int, of_values: int) -> Call
 
 @cache
 def _backward(itemsize: int, of_keys: int, of_width: int, of_values: int) -> Callable[..., None]:
-    by_keys, by_width, by_values = (rows_times_panels(each, itemsize) for each in (of_keys, of_width, of_values))
+    by_keys, by_width, by_values = (_multiply(each, itemsize) for each in (of_keys, of_width, of_values))
     pack, take = _copies()
 
     @compiled
@@ -199,28 +181,10 @@ def _backward(itemsize: int, of_keys: int, of_width: int, of_values: int) -> Cal
             take(g[batch, head], one, upper)
             b = panels[: count[0] * width * wide[0]].reshape((count[0], width, wide[0]))
             pack(key[batch, head].T, b)
-            by_keys(
-                rows,
-                keys,
-                0,
-                len(b),
-                queries.reshape(-1),
-                0,
-                width,
-                1,
-                b,
-                nothing,
-                0,
-                0,
-                weights.reshape(-1),
-                0,
-                memory,
-            )
+            by_keys(rows, keys, queries, width, 1, b, weights, nothing, memory)
             b = panels[: count[0] * values * wide[0]].reshape((count[0], values, wide[0]))
             pack(value[batch, head].T, b)
-            by_keys(
-                rows, keys, 0, len(b), upper.reshape(-1), 0, values, 1, b, nothing, 0, 0, slopes.reshape(-1), 0, memory
-            )
+            by_keys(rows, keys, upper, values, 1, b, slopes, nothing, memory)
             for r in range(rows):
                 row, slope = weights[r], slopes[r]
                 reached = min(keys, max(first + r + 1, 0)) if is_causal else keys
@@ -235,15 +199,15 @@ def _backward(itemsize: int, of_keys: int, of_width: int, of_values: int) -> Cal
                     slope[k] = weight * (slope[k] - mean)
             b = panels[: count[1] * keys * wide[1]].reshape((count[1], keys, wide[1]))
             pack(key[batch, head], b)
-            by_width(rows, width, 0, len(b), slopes.reshape(-1), 0, keys, 1, b, nothing, 0, 0, result, 0, memory)
+            by_width(rows, width, slopes, keys, 1, b, result, nothing, memory)
             take(result[: rows * width].reshape((rows, width)), scale, of_query[batch, head])
             b = panels[: count[1] * rows * wide[1]].reshape((count[1], rows, wide[1]))
             pack(queries, b)
-            by_width(keys, width, 0, len(b), slopes.reshape(-1), 0, 1, keys, b, nothing, 0, 0, result, 0, memory)
+            by_width(keys, width, slopes, 1, keys, b, result, nothing, memory)
             take(result[: keys * width].reshape((keys, width)), one, of_key[batch, head])
             b = panels[: count[2] * rows * wide[2]].reshape((count[2], rows, wide[2]))
             pack(upper, b)
-            by_values(keys, values, 0, len(b), weights.reshape(-1), 0, 1, keys, b, nothing, 0, 0, result, 0, memory)
+            by_values(keys, values, weights, 1, keys, b, result, nothing, memory)
             take(result[: keys * values].reshape((keys, values)), one, of_value[batch, head])
 
     return backward

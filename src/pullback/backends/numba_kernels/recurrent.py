@@ -34,7 +34,7 @@ def lstm(inputs: Any, weight: Any, projection: Any, steps: Any, state: tuple[Any
     h, c = state
     panels = packed(weight.T), h[:0, None] if projection is None else packed(projection.T)
     m = h if projection is None else np.empty_like(c)
-    _share(_lstm(_multiply(weight.T), _multiply(h)), len(h), inputs, *panels, steps, h, c, m, *kept)
+    _for_all_sequences(_lstm(_multiply(weight.T), _multiply(h)), len(h), inputs, *panels, steps, h, c, m, *kept)
 
 
 def lstm_vjp(
@@ -48,7 +48,7 @@ def lstm_vjp(
     panels = packed(weight), d_h[:0, None] if projection is None else packed(projection)
     d_m = d_h if projection is None else np.empty_like(d_c)
     walk = _lstm_vjp(_multiply(weight), _multiply(d_c))
-    _share(walk, len(d_h), d_inputs, *panels, steps, *kept, g, c0, d_h, d_c, d_m, d_outputs)
+    _for_all_sequences(walk, len(d_h), d_inputs, *panels, steps, *kept, g, c0, d_h, d_c, d_m, d_outputs)
 
 
 def gru(inputs: Any, weight: Any, bias: Any, steps: Any, h: Any, kept: tuple[Any, ...]) -> None:
@@ -57,7 +57,7 @@ def gru(inputs: Any, weight: Any, bias: Any, steps: Any, h: Any, kept: tuple[Any
     The gates are r, z, n and what the state gave to n.
     """
     bias = np.zeros(len(weight), h.dtype) if bias is None else np.ascontiguousarray(bias)
-    _share(_gru(_multiply(weight.T)), len(h), inputs, packed(weight.T), bias, steps, h, *kept)
+    _for_all_sequences(_gru(_multiply(weight.T)), len(h), inputs, packed(weight.T), bias, steps, h, *kept)
 
 
 def gru_vjp(weight: Any, steps: Any, kept: tuple[Any, ...], g: Any, h0: Any, d_h: Any, slopes: tuple[Any, ...]) -> None:
@@ -65,10 +65,12 @@ def gru_vjp(weight: Any, steps: Any, kept: tuple[Any, ...], g: Any, h0: Any, d_h
 
     steps: in the order of the way back.
     """
-    _share(_gru_vjp(_multiply(weight)), len(d_h), slopes[0], packed(weight), steps, *kept, g, h0, d_h, slopes[1])
+    _for_all_sequences(
+        _gru_vjp(_multiply(weight)), len(d_h), slopes[0], packed(weight), steps, *kept, g, h0, d_h, slopes[1]
+    )
 
 
-def _share(walk: Callable[..., None], count: int, rows: Any, *arguments: Any) -> None:
+def _for_all_sequences(walk: Callable[..., None], count: int, rows: Any, *arguments: Any) -> None:
     """Call it for groups of sequences."""
     groups = max(1, -(-count // TOGETHER), min(pool().threads, count // FEWEST))
     panels = arguments[0]

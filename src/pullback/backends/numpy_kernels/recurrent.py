@@ -7,7 +7,7 @@ from ..host import host as np
 from ..memory import empty
 from ..numba_kernels import is_float, is_worthwhile
 from ..numba_kernels import recurrent as compiled
-from .linear import transposed_product
+from .linear import sum_of_rows, transposed_product
 from .table import kernel
 
 
@@ -230,7 +230,7 @@ def _(g: Any, y: Any, h0: Any, weight_hh: Any, *, batch_sizes: tuple[int, ...], 
             _gru_step_back(gates[rows], before, d_output, d_inputs[rows], d_products[rows])
             d_output += np.matmul(d_products[rows], weight_hh, out=through[:size])
     d_weight_hh = _weight_gradient(d_products, h0, output, batch_sizes, reverse)
-    return d_inputs, d_h, d_weight_hh, np.add.reduce(d_products, axis=0)
+    return d_inputs, d_h, d_weight_hh, sum_of_rows(d_products)
 
 
 def _gru_step_back(gates: Any, before: Any, d_h: Any, d_inputs: Any, d_products: Any) -> None:
