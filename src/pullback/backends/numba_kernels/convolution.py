@@ -16,7 +16,7 @@ from ..host import host as np
 from ..memory import empty
 from .compiling import MULTIPLICATIONS, at_once, compiled, in_parts, inlined
 from .products import packed
-from .tiles import VECTOR, add_products, are_parts_fast, rows_of_tile, vectors_of_tile
+from .tiles import add_products, are_parts_fast, columns_of_tile, rows_of_tile, vectors_of_tile
 
 __all__ = ["LARGEST", "Geometry", "convolved", "is_direct", "spread", "weight_gradient"]
 
@@ -62,7 +62,7 @@ def convolved(x: Any, weight: Any, bias: Any, of: Geometry) -> Any:
     y = empty((len(x), *of.positions, of.out), x.dtype)
     columns = of.out // of.groups
     matrices = weight.reshape(of.groups, columns, -1).swapaxes(1, 2).reshape(-1, columns)
-    _convolution(of, _width(columns, x.itemsize)).run(x, matrices, y, bias)
+    _convolution(of, columns_of_tile(columns, x.itemsize)).run(x, matrices, y, bias)
     return y
 
 
@@ -71,7 +71,7 @@ def spread(x: Any, weight: Any, bias: Any, of: Geometry) -> Any:
     y = empty((len(x), *of.lengths, of.ins), x.dtype)
     columns = of.ins // of.groups
     matrices = weight.reshape(of.groups, of.out // of.groups, -1, columns).swapaxes(1, 2).reshape(-1, columns)
-    _transpose(of, _width(columns, x.itemsize)).run(x, matrices, y, bias)
+    _transpose(of, columns_of_tile(columns, x.itemsize)).run(x, matrices, y, bias)
     return y
 
 
@@ -122,7 +122,7 @@ class _Plan:
         """Write to y the products of x and matrices, plus the bias."""
         c = np.zeros(y.shape[-1], y.dtype) if bias is None else np.ascontiguousarray(bias)
         rows, columns = matrices.shape
-        wide = _width(columns, x.itemsize)
+        wide = columns_of_tile(columns, x.itemsize)
         panels = packed(matrices)
         arguments = self.arguments(x, panels, 0, rows * wide, c, y, y[:1].size, columns)
         each, _ = _products(vectors_of_tile(columns, x.itemsize))
@@ -131,7 +131,7 @@ class _Plan:
     def sums(self, x: Any, cotangent: Any, shape: Lengths) -> Any:
         """The sum over all images of products of x and the cotangent."""
         columns = shape[-1]
-        wide = _width(columns, x.itemsize)
+        wide = columns_of_tile(columns, x.itemsize)
         groups = max(1, min(len(x), at_once(prod(shape), SUMMED)))
         totals = np.zeros((groups, *shape), x.dtype)
         cotangent = np.ascontiguousarray(cotangent)
@@ -146,17 +146,12 @@ class _Plan:
         """What the compiled functions take behind `start` and `stop`."""
         of_x = (np.ascontiguousarray(x).reshape(-1), x[:1].size, self.frame.size, self.frame.lines, self.frame.line)
         of_b = (b.reshape(-1), b_image, b_panel)
-        of_y = (c.reshape(-1), y.reshape(-1), y_image, columns, _width(columns, x.itemsize))
+        of_y = (c.reshape(-1), y.reshape(-1), y_image, columns, columns_of_tile(columns, x.itemsize))
         return self.tiles, self.a_blocks, self.b_blocks, self.length, *of_x, *of_b, *of_y, *self.strides
 
     def cost(self, columns: int) -> int:
         """Of a tile, on the average, as `in_parts` counts."""
         return self.work * columns // (len(self.tiles) * MULTIPLICATIONS) + 1
-
-
-def _width(columns: int, itemsize: int) -> int:
-    """How many columns a tile has."""
-    return max(vectors_of_tile(columns, itemsize), 1) * VECTOR // itemsize
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from ..host import host as np
 from .compiling import MULTIPLICATIONS, compiled, in_parts, inlined
 from .products import rows_times_panels, tile_lines
-from .tiles import VECTOR, vectors_of_tile
+from .tiles import columns_of_tile, vectors_of_tile
 from .vector_math import exp_up_to_0, log
 
 __all__ = ["LONGEST", "MOST", "attention", "attention_vjp", "join"]
@@ -59,8 +59,7 @@ def _for_all_heads(kernel: Callable[..., Any], options: Options, over: tuple[Any
     scale, is_causal, first = options
     (batch, heads, keys, width), values = over[0].shape, over[1].shape[3]
     size = over[0].itemsize
-    vectors = tuple(vectors_of_tile(columns, size) for columns in (keys, width, values))
-    wide = tuple(max(count, 1) * VECTOR // size for count in vectors)
+    vectors, wide = (tuple(of(n, size) for n in (keys, width, values)) for of in (vectors_of_tile, columns_of_tile))
     numbers = arrays[0].dtype.type(scale), is_causal, first, wide, tile_lines()
     cost = keys * arrays[0].shape[2] * (width + values) // MULTIPLICATIONS
     in_parts(kernel(size, *vectors), batch * heads, *arrays, *numbers, cost=cost)

@@ -12,7 +12,7 @@ from ..host import host as np
 from ..memory import empty
 from .compiling import MULTIPLICATIONS, called, compiled, in_parts, is_float, is_worthwhile
 from .threads import PARTS, pool
-from .tiles import VECTOR, add_products, rows_of_tile, vectors_of_tile
+from .tiles import VECTOR, add_products, columns_of_tile, rows_of_tile, vectors_of_tile
 
 __all__ = ["are_worthwhile", "packed", "product", "rows_times_panels", "sum_of_rows", "tile_lines"]
 
@@ -58,7 +58,7 @@ def product(a: Any, b: Any, c: Any = None) -> Any:
 def packed(b: Any) -> Any:
     """b (K, N) as panels of columns (N / wide, K, wide): what a tile reads of it is in one piece. Zeros follow."""
     length, columns = b.shape
-    wide = max(vectors_of_tile(columns, b.itemsize), 1) * VECTOR // b.itemsize
+    wide = columns_of_tile(columns, b.itemsize)
     panels = empty((-(-columns // wide), length, wide), b.dtype)
     in_parts(_pack, len(panels), b, panels, cost=length * wide)
     return panels

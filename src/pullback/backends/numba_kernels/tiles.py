@@ -10,7 +10,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-__all__ = ["VECTOR", "add_products", "are_parts_fast", "register", "rows_of_tile", "vectors_of_tile"]
+__all__ = ["VECTOR", "add_products", "are_parts_fast", "columns_of_tile", "register", "rows_of_tile", "vectors_of_tile"]
 
 VECTOR = 64
 """How many bytes a vector has. Where the processor's are shorter, it takes two or four for one."""
@@ -35,6 +35,11 @@ def vectors_of_tile(columns: int, itemsize: int) -> int:
     if columns % (VECTOR // itemsize):
         return 0
     return 2 if "avx512f" in _features() and columns % (2 * VECTOR // itemsize) == 0 else 1
+
+
+def columns_of_tile(columns: int, itemsize: int) -> int:
+    """How many columns a tile has."""
+    return max(vectors_of_tile(columns, itemsize), 1) * VECTOR // itemsize
 
 
 def are_parts_fast() -> bool:
