@@ -76,7 +76,7 @@ def test_tiles_give_what_windows_give(channels: Any, dtype: str, monkeypatch: py
 
 @pytest.mark.parametrize("wide", [1, 3])
 def test_sums_run_over_chunks_of_an_image(wide: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "WORTHWHILE", 0)
+    monkeypatch.setattr(compiling, "WORTHWHILE", 1)
     geometry = {"stride": (1, 1), "padding": ((1, 1), (1, 1)), "dilation": (1, wide), "groups": 1}
     rng = np.random.default_rng(0)
     x, cotangent = rng.standard_normal((2, 9, 20, 5)), rng.standard_normal((2, 9, 22 - 2 * wide, 7))
@@ -102,7 +102,7 @@ def test_memory_need_not_be_in_order(order: str, monkeypatch: pytest.MonkeyPatch
         x, weight, bias = (np.ascontiguousarray(a[..., ::-1])[..., ::-1] for a in (x, weight, bias))
     else:
         x.flags.writeable = weight.flags.writeable = bias.flags.writeable = False
-    monkeypatch.setattr(compiling, "WORTHWHILE", 0)
+    monkeypatch.setattr(compiling, "WORTHWHILE", 1)
     for got, wanted in zip(all_three(x, weight, bias, geometry), expected, strict=True):
         np.testing.assert_allclose(got, wanted, atol=1e-12)
 

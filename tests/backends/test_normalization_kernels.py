@@ -14,7 +14,7 @@ from pullback.backends.numpy_kernels import kernels, normalization
 def way(request, monkeypatch):
     if request.param == "compiled":
         pytest.importorskip("numba", reason="numba is not installed: pip install 'pullback[cpu]'")
-    monkeypatch.setattr(compiling, "WORTHWHILE", 0 if request.param == "compiled" else 10**12)
+    monkeypatch.setattr(compiling, "WORTHWHILE", 1 if request.param == "compiled" else 10**12)
     monkeypatch.setattr(normalization, "_SMALL", 10**12 if request.param == "in few calls" else 0)
     return request.param
 

@@ -107,7 +107,7 @@ CASES = {
 def test_kernels_of_long_arrays_agree_with_the_reference(name, sizes, reverse, compiled, monkeypatch):
     if compiled:
         pytest.importorskip("numba", reason="numba is not installed: pip install 'pullback[cpu]'")
-    monkeypatch.setattr(compiling, "WORTHWHILE", 0 if compiled else 10**9)
+    monkeypatch.setattr(compiling, "WORTHWHILE", 1 if compiled else 10**9)
     gates, states, metadata = CASES[name]
     op = registry[name]
     rng = np.random.default_rng(0)
