@@ -91,22 +91,8 @@ def _copies() -> tuple[Callable[..., None], Callable[..., None]]:
 
 
 @cache
-def _multiply(vectors: int, itemsize: int) -> Callable[..., None]:
-    """As `rows_times_panels`, of all of an array and all panels, with nothing added."""
-    multiply = rows_times_panels(vectors, itemsize)
-
-    @inlined
-    def whole(
-        rows: int, columns: int, a: Any, a_row: int, a_step: int, b: Any, y: Any, nothing: Any, memory: Any
-    ) -> None:
-        multiply(rows, columns, 0, len(b), a.reshape(-1), 0, a_row, a_step, b, nothing, 0, 0, y.reshape(-1), 0, memory)
-
-    return whole
-
-
-@cache
 def _forward(itemsize: int, of_keys: int, of_width: int, of_values: int) -> Callable[..., None]:
-    score, average = _multiply(of_keys, itemsize), _multiply(of_values, itemsize)
+    score, average = rows_times_panels(of_keys, itemsize), rows_times_panels(of_values, itemsize)
     pack, take = _copies()
 
     @compiled
@@ -126,7 +112,7 @@ def _forward(itemsize: int, of_keys: int, of_width: int, of_values: int) -> Call
             batch, head = number // heads, number % heads
             take(query[batch, head], scale, queries)
             pack(key[batch, head].T, by_key)
-            score(rows, keys, queries, width, 1, by_key, weights, nothing, memory)
+            score(rows, keys, queries, 0, width, by_key, nothing, 0, 0, weights, 0, memory)
             for r in range(rows):
                 row = weights[r]
                 reached = min(keys, max(first + r + 1, 0)) if is_causal else keys
@@ -146,7 +132,7 @@ def _forward(itemsize: int, of_keys: int, of_width: int, of_values: int) -> Call
                     row[k] *= share
                 logarithms[batch, head, r] = shift + log(total) if total != zero else infinity
             pack(value[batch, head], by_value)
-            average(rows, values, weights, keys, 1, by_value, averages, nothing, memory)
+            average(rows, values, weights, 0, keys, by_value, nothing, 0, 0, averages, 0, memory)
             take(averages, y.dtype.type(1), y[batch, head])
 
     return forward
@@ -154,7 +140,8 @@ def _forward(itemsize: int, of_keys: int, of_width: int, of_values: int) -> Call
 
 @cache
 def _backward(itemsize: int, of_keys: int, of_width: int, of_values: int) -> Callable[..., None]:
-    by_keys, by_width, by_values = (_multiply(each, itemsize) for each in (of_keys, of_width, of_values))
+    by_keys, by_width = rows_times_panels(of_keys, itemsize), rows_times_panels(of_width, itemsize)
+    to_width, to_values = (rows_times_panels(each, itemsize, is_transposed=True) for each in (of_width, of_values))
     pack, take = _copies()
 
     @compiled
@@ -180,10 +167,10 @@ def _backward(itemsize: int, of_keys: int, of_width: int, of_values: int) -> Cal
             take(g[batch, head], one, upper)
             b = panels[: count[0] * width * wide[0]].reshape((count[0], width, wide[0]))
             pack(key[batch, head].T, b)
-            by_keys(rows, keys, queries, width, 1, b, weights, nothing, memory)
+            by_keys(rows, keys, queries, 0, width, b, nothing, 0, 0, weights, 0, memory)
             b = panels[: count[0] * values * wide[0]].reshape((count[0], values, wide[0]))
             pack(value[batch, head].T, b)
-            by_keys(rows, keys, upper, values, 1, b, slopes, nothing, memory)
+            by_keys(rows, keys, upper, 0, values, b, nothing, 0, 0, slopes, 0, memory)
             for r in range(rows):
                 row, slope = weights[r], slopes[r]
                 reached = min(keys, max(first + r + 1, 0)) if is_causal else keys
@@ -198,15 +185,15 @@ def _backward(itemsize: int, of_keys: int, of_width: int, of_values: int) -> Cal
                     slope[k] = weight * (slope[k] - mean)
             b = panels[: count[1] * keys * wide[1]].reshape((count[1], keys, wide[1]))
             pack(key[batch, head], b)
-            by_width(rows, width, slopes, keys, 1, b, result, nothing, memory)
+            by_width(rows, width, slopes, 0, keys, b, nothing, 0, 0, result, 0, memory)
             take(result[: rows * width].reshape((rows, width)), scale, of_query[batch, head])
             b = panels[: count[1] * rows * wide[1]].reshape((count[1], rows, wide[1]))
             pack(queries, b)
-            by_width(keys, width, slopes, 1, keys, b, result, nothing, memory)
+            to_width(keys, width, slopes, 0, keys, b, nothing, 0, 0, result, 0, memory)
             take(result[: keys * width].reshape((keys, width)), one, of_key[batch, head])
             b = panels[: count[2] * rows * wide[2]].reshape((count[2], rows, wide[2]))
             pack(upper, b)
-            by_values(keys, values, weights, 1, keys, b, result, nothing, memory)
+            to_values(keys, values, weights, 0, keys, b, nothing, 0, 0, result, 0, memory)
             take(result[: keys * values].reshape((keys, values)), one, of_value[batch, head])
 
     return backward

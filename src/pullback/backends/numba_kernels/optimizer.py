@@ -53,7 +53,7 @@ def _adam(
         v[i] = beta2 * v[i] + rest2 * slope * slope
         largest = v[i]
         if top.size:
-            largest = top[i] = max(top[i], v[i])
+            largest = top[i] = v[i] if v[i] > top[i] or v[i] != v[i] else top[i]  # NaN stays, which `max` may drop
         p[i] = p[i] * shrink - step_size * (m[i] / (sqrt(largest) + eps))
 
 

@@ -100,8 +100,7 @@ def _lstm(multiply: Callable[..., None], project: Callable[..., None]) -> Callab
                     continue
                 at = (begin + first) * 4 * size
                 multiply(
-                    last - first, 4 * size, 0, len(panels), h.reshape(-1), first * width, width, 1, panels,
-                    inputs.reshape(-1), at, 4 * size, gates.reshape(-1), at, memory,
+                    last - first, 4 * size, h, first * width, width, panels, inputs, at, 4 * size, gates, at, memory
                 )  # fmt: skip
                 for row in range(first, last):
                     gate, state, cell, made = gates[begin + row], c[row], cells[begin + row], m[row]
@@ -119,8 +118,7 @@ def _lstm(multiply: Callable[..., None], project: Callable[..., None]) -> Callab
                         made[k] = gate[3 * size + k] * tanh(cell[k])
                 if len(projection):
                     project(
-                        last - first, width, 0, len(projection), m.reshape(-1), first * size, size, 1, projection,
-                        nothing, 0, 0, h.reshape(-1), first * width, memory,
+                        last - first, width, m, first * size, size, projection, nothing, 0, 0, h, first * width, memory
                     )  # fmt: skip
                 for row in range(first, last):
                     output, state = outputs[begin + row], h[row]
@@ -156,8 +154,8 @@ def _lstm_vjp(multiply: Callable[..., None], project: Callable[..., None]) -> Ca
                         for k in range(width):
                             kept[k] = slope[k]
                     project(
-                        last - first, size, 0, len(projection), d_h.reshape(-1), first * width, width, 1, projection,
-                        nothing, 0, 0, d_m.reshape(-1), first * size, memory,
+                        last - first, size, d_h, first * width, width, projection, nothing, 0, 0,
+                        d_m, first * size, memory,
                     )  # fmt: skip
                 for row in range(first, last):
                     gate, cell, d_step, made, d_cell = (
@@ -190,8 +188,8 @@ def _lstm_vjp(multiply: Callable[..., None], project: Callable[..., None]) -> Ca
                     for k in range(size):
                         d_cell[k] *= gate[size + k]
                 multiply(
-                    last - first, width, 0, len(panels), d_inputs.reshape(-1), (begin + first) * 4 * size, 4 * size, 1,
-                    panels, nothing, 0, 0, d_h.reshape(-1), first * width, memory,
+                    last - first, width, d_inputs, (begin + first) * 4 * size, 4 * size, panels, nothing, 0, 0,
+                    d_h, first * width, memory,
                 )  # fmt: skip
 
     return walk
@@ -213,8 +211,7 @@ def _gru(multiply: Callable[..., None]) -> Callable[..., None]:
                 if last <= first:
                     continue
                 multiply(
-                    last - first, 3 * size, 0, len(panels), h.reshape(-1), first * size, size, 1, panels, bias, 0, 0,
-                    products.reshape(-1), 0, memory,
+                    last - first, 3 * size, h, first * size, size, panels, bias, 0, 0, products, 0, memory
                 )  # fmt: skip
                 for row in range(first, last):
                     gate, product, given = gates[begin + row], products[row - first], inputs[begin + row]
@@ -276,8 +273,8 @@ def _gru_vjp(multiply: Callable[..., None]) -> Callable[..., None]:
                     for k in range(size):
                         slope[k] *= gate[size + k]
                 multiply(
-                    last - first, size, 0, len(panels), d_products.reshape(-1), (begin + first) * 3 * size, 3 * size, 1,
-                    panels, d_h.reshape(-1), first * size, size, d_h.reshape(-1), first * size, memory,
+                    last - first, size, d_products, (begin + first) * 3 * size, 3 * size, panels,
+                    d_h, first * size, size, d_h, first * size, memory,
                 )  # fmt: skip
 
     return walk

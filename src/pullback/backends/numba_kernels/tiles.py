@@ -10,7 +10,10 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-__all__ = ["VECTOR", "add_products", "are_parts_fast", "columns_of_tile", "register", "rows_of_tile", "vectors_of_tile"]
+__all__ = [
+    "VECTOR", "add_products", "are_parts_fast", "columns_of_tile", "copy_vector", "register", "rows_of_tile",
+    "vectors_of_tile",
+]  # fmt: skip
 
 VECTOR = 64
 """How many bytes a vector has. Where the processor's are shorter, it takes two or four for one."""
@@ -68,9 +71,15 @@ def add_products(
             y[y_at + row * y_row + column] = total
 
 
+def copy_vector(y: Any, y_at: int, x: Any, x_at: int) -> None:
+    """Copy a vector of elements of one flat array to another, which LLVM does one by one in a loop it cannot see."""
+    for k in range(VECTOR // x.itemsize):
+        y[y_at + k] = x[x_at + k]
+
+
 @cache
 def register() -> None:
-    """Tell numba what to compile where a function calls `add_products`. `compiled` sees to it."""
+    """Tell numba what to compile where a function calls `add_products` or `copy_vector`. `compiled` sees to it."""
     from numba import types
     from numba.extending import intrinsic, overload
 
@@ -107,11 +116,40 @@ def register() -> None:
 
         return call
 
+    @intrinsic  # type: ignore[untyped-decorator]
+    def copy(typing: Any, y: Any, y_at: Any, x: Any, x_at: Any) -> Any:
+        return types.void(y, whole, x, whole), _copy
+
+    @overload(copy_vector, jit_options={"forceinline": True})  # type: ignore[untyped-decorator]
+    def _(y: Any, y_at: Any, x: Any, x_at: Any) -> Any:
+        def call(y: Any, y_at: Any, x: Any, x_at: Any) -> None:
+            copy(y, y_at, x, x_at)
+
+        return call
+
 
 @cache
 def _llvm() -> tuple[Any, Any]:
     """LLVM's types and constants, and numba's ways to write its code."""
     return import_module("llvmlite.ir"), import_module("numba.core.cgutils")
+
+
+def _copy(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    """The code of `copy_vector`."""
+    ir, _ = _llvm()
+    scalar = context.get_value_type(signature.args[0].dtype)
+    size = context.get_abi_sizeof(scalar)
+    target, source = (
+        builder.bitcast(
+            builder.gep(context.make_array(signature.args[number])(context, builder, given[number]).data, [at]),
+            ir.VectorType(scalar, VECTOR // size).as_pointer(),
+        )
+        for number, at in ((0, given[1]), (2, given[3]))
+    )
+    value = builder.load(source)
+    value.align = size
+    builder.store(value, target).align = size
+    return context.get_dummy_value()
 
 
 def _one_for_each_number_of_rows(context: Any, builder: Any, signature: Any, given: Any) -> Any:
