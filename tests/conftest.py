@@ -1,13 +1,17 @@
-"""What all tests share: the backends they run on."""
+"""What all tests share: the backends they run on, and how they draw their examples."""
 
 import os
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import settings
 
 import pullback as pb
 from pullback.backends import Backend
+
+settings.register_profile("unhurried", deadline=None)  # other work on the machine may take a turn
+settings.load_profile("unhurried")
 
 
 class Place(NamedTuple):

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
 
 import pullback as pb
+from pullback.backends import array_beside, backend_of
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +66,20 @@ def test_the_current_backend_never_moves_an_array():
     with pb.use("array_api_strict"):
         assert type(pb.exp(x).array) is type(x.array)
         assert type(pb.zeros_like(x).array) is type(x.array)
+
+
+@pytest.mark.parametrize("dtype", [None, "float32"])
+@pytest.mark.parametrize(
+    "values", [3, [[1, 2], [3, 4]], np.arange(4)[::-1], np.arange(6).reshape(2, 3).T, np.asarray(5)], ids=repr
+)
+def test_values_of_the_host_are_put_beside_an_array_whichever_backend_is_current(place, values, dtype):
+    x = pb.zeros(2).array
+    with pb.use("numpy"):
+        y = array_beside(x, values, dtype)
+    assert backend_of(y) is backend_of(x)
+    assert pb.Tensor(y).device == pb.Tensor(x).device
+    assert pb.Tensor(y).dtype.name == (dtype or "int64")
+    np.testing.assert_array_equal(pb.Tensor(y).numpy(), values)
 
 
 def test_threads_do_not_disturb_one_another():

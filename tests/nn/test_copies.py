@@ -15,7 +15,7 @@ from pullback import nn
 WAYS = {"copied": copy.deepcopy, "pickled": lambda module: pickle.loads(pickle.dumps(module))}
 FILES = sorted((Path(__file__).parent.parent / "parity" / "entries").glob("*.py"))
 ENTRIES = [entry for path in FILES for entry in getattr(import_module(f"entries.{path.stem}"), "ENTRIES", [])]
-LAYERS = [entry for entry in ENTRIES if isinstance(getattr(nn, entry.name, None), type)]
+LAYERS = [e for e in ENTRIES if isinstance(getattr(nn, e.name, None), type) and not e.name.startswith("Lazy")]
 
 
 class Applied(nn.Module):

@@ -229,6 +229,9 @@ def test_layers_show_their_options(layer, shown):
         (lambda: nn.MSELoss("average"), "reduction is 'mean', 'sum' or 'none'; got 'average'"),
         (lambda: nn.HuberLoss(delta=0.0), "delta"),
         (lambda: nn.CrossEntropyLoss(label_smoothing=1.5), "label_smoothing"),
+        (lambda: nn.LinearCrossEntropyLoss(3, 4, label_smoothing=1.5), "label_smoothing"),
+        (lambda: nn.LinearCrossEntropyLoss(3, 4, weight=pb.ones(3)), r"each of 4 classes; got shape \(3,\)"),
+        (lambda: nn.LinearCrossEntropyLoss(3, 4, out_features=(0,)), "each of out_features is a whole number"),
         (lambda: nn.GELU("exact"), "approximate is 'none' or 'tanh'"),
     ],
 )

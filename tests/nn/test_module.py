@@ -156,7 +156,9 @@ def test_only_modules_and_tensors_are_registered():
 def test_state_goes_from_one_module_to_another():
     first, second = mlp(), mlp()
     x = pb.random.normal((3, 4))
-    second.load_state_dict(first.state_dict())
+    result = second.load_state_dict(first.state_dict())
+    assert (result.missing_keys, result.unexpected_keys) == ([], [])
+    assert repr(result) == "<All keys matched successfully>"
     assert first.eval()(x).tolist() == second.eval()(x).tolist()
     assert first[0].weight.array is not second[0].weight.array
     assert all(p.requires_grad for p in second.parameters())
@@ -247,8 +249,10 @@ def test_a_pickled_model_has_the_same_values_and_ties():
 
 def test_not_strict_passes_over_names_but_not_over_shapes():
     model = mlp()
-    model.load_state_dict({"0.bias": pb.ones(5), "extra": pb.ones(1)}, strict=False)
+    passed_over = model.load_state_dict({"0.bias": pb.ones(5), "extra": pb.ones(1)}, strict=False)
     assert model[0].bias.tolist() == [1] * 5
+    assert passed_over == (["0.weight", "2.1.weight"], ["extra"])
+    assert repr(passed_over).startswith("IncompatibleKeys(missing_keys=['0.weight',")
     with pytest.raises(ValueError, match=r"0.bias: shape \(4,\) given"):
         model.load_state_dict({"0.bias": pb.ones(4)}, strict=False)
 

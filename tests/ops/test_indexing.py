@@ -1,5 +1,6 @@
 """`x[key]` and `x[key] = value`, for all that NumPy takes as a key: NumPy says what they give and what they refuse."""
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -9,7 +10,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import pullback as pb
-from pullback.backends import open_backend
+from pullback.backends import Backend, open_backend
+from pullback.ops.indexing import one_hot
+from pullback.ops.loss.adaptive_softmax import adaptive_log_softmax_with_loss
 
 SHAPES = st.lists(st.integers(0, 4), max_size=4).map(tuple)
 many = settings(max_examples=400, deadline=None, derandomize=True, database=None)
@@ -161,6 +164,35 @@ def test_narrow_indices_reach_every_element(name: str, dtype: str) -> None:
     np.add.at(expected, (slice(None), places), 2.0)
     (x[at, at].sum() + pb.take(x, at, axis=1).sum() + pb.take_along_axis(x, rows, axis=1).sum()).backward()
     np.testing.assert_array_equal(x.grad.numpy(), expected)
+
+
+def filled(*shape: int) -> pb.Tensor:
+    return pb.sin(pb.reshape(pb.arange(float(prod(shape))), shape)).detach().requires_grad_()
+
+
+AMONG_MANY: dict[str, Callable[[pb.Tensor, pb.Tensor], pb.Tensor]] = {
+    "one_hot": lambda table, at: pb.matmul(pb.astype(one_hot(at, classes=300), "float32"), table),
+    "embedding": lambda table, at: pb.embedding(at, table, padding_idx=200, scale_grad_by_freq=True),
+    "embedding_bag": lambda table, at: pb.embedding_bag(pb.reshape(at, (2, 2)), table, padding_idx=200),
+    "max_unpool": lambda table, at: pb.max_unpool(table[None, :4, :1], pb.reshape(at, (1, 4, 1)), 75),
+    "adaptive": lambda table, at: adaptive_log_softmax_with_loss(
+        table[:4, :], at, (table[:201, :], None), [(table[:2, :], table[:100, :2])], cutoffs=(200, 300)
+    )[0],
+}
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint64"])
+@pytest.mark.parametrize("name", AMONG_MANY)
+def test_narrow_indices_stand_among_many(name: str, dtype: str, place: Backend) -> None:
+    results = []
+    for kind in ("int64", dtype):
+        table = filled(300, 3)
+        y = AMONG_MANY[name](table, pb.asarray([0, 127, 44, 127], dtype=kind))
+        (y * y).sum().backward()
+        assert table.grad is not None
+        results.append((y.numpy(), table.grad.numpy()))
+    for wide, narrow in zip(*results, strict=True):
+        np.testing.assert_array_equal(narrow, wide)
 
 
 @pytest.mark.parametrize("key", [1.0, "a", (0, 1.5), np.asarray([0.5]), [0.5], object()], ids=repr)

@@ -56,6 +56,12 @@ LOSSES = {
         lambda x, t, w, **kw: pb.cross_entropy(x, t, w, **kw), targets=CLASSES, target=samples, weight=features
     ),
     "cross_entropy of shares": Loss(lambda x, t, w, **kw: pb.cross_entropy(x, t, w, **kw), weight=features),
+    "linear_cross_entropy": Loss(
+        lambda x, t, w, **kw: pb.linear_cross_entropy(x, pb.eye(3), t, None, w, **kw),
+        targets=CLASSES,
+        target=samples,
+        weight=features,
+    ),
     "nll": Loss(lambda x, t, w, **kw: pb.nll_loss(x, t, w, **kw), targets=CLASSES, target=samples, weight=features),
     "kl_div": Loss(lambda x, t, **kw: pb.kl_div(x, t, **kw)),
     "kl_div of logarithms": Loss(lambda x, t, **kw: pb.kl_div(x, t, log_target=True, **kw)),
@@ -207,6 +213,22 @@ def test_what_is_no_array_is_named(call, error, message):
         call()
 
 
+@pytest.mark.parametrize(
+    ("shapes", "options", "message"),
+    [
+        (((2, 3), (5, 4), (2,)), {}, r"shapes \(2, 3\), \(5, 4\) and None"),
+        (((2, 4), (4,), (2,)), {}, r"shapes \(2, 4\), \(4,\) and None"),
+        (((2, 4), (5, 3, 4), (2, 3)), {"linear_bias": pb.ones(5)}, r"\(5, 3, 4\) and \(5,\)"),
+        (((2, 4), (5, 4), (2, 5)), {"ignore_index": -100}, "ignore_index=-100 is a class, but the target has prob"),
+        (((2, 4), (5, 3, 4), (2,)), {}, r"classes have shape \(2, 3\); got \(2,\)"),
+    ],
+)
+def test_what_does_not_fit_a_linear_map_into_classes_is_told(shapes, options, message):
+    input, weight, target = map(pb.zeros, shapes)
+    with pytest.raises(ValueError, match=message):
+        pb.linear_cross_entropy(input, weight, target, **options)
+
+
 CTC = pb.full((4, 2, 3), -1.0)
 PAIRS = pb.tensor([[1], [2]])
 NOT_WHOLE = {
@@ -265,6 +287,7 @@ OPTIONS = {
     "gaussian_nll": {"eps": 0.5},
     "cross_entropy": {"label_smoothing": 0.25},
     "cross_entropy of shares": {"label_smoothing": 0.25},
+    "linear_cross_entropy": {"label_smoothing": 0.25},
     "multi_margin": {"margin": 0.5},
     "margin_ranking": {"margin": 0.5},
     "hinge_embedding": {"margin": 0.5},

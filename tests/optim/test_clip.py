@@ -59,6 +59,14 @@ def test_gradients_keep_their_dtypes_when_clipped_together():
     assert [p.grad.dtype for p in made] == [pb.float32, pb.float64]
 
 
+def test_norms_of_half_precision_are_taken_in_single():
+    made = parameters([[300.0, 400.0], [0.0] * 100], "float16")  # whose squares are beyond float16
+    norm = clip_grad_norm_(made, 5.0)
+    assert (norm.dtype, norm.item()) == (pb.float32, 500)
+    assert made[0].grad.dtype == pb.float16
+    np.testing.assert_allclose(made[0].grad.numpy(), [3, 4], rtol=1e-3)
+
+
 def test_gradients_on_two_devices_are_clipped_together():
     with pb.use("array_api_strict"):
         here = parameters([[3.0]])

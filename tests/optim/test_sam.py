@@ -113,3 +113,11 @@ def test_the_base_optimizer_is_a_class_that_takes_one_gradient_a_step(base):
     w = pb.tensor([1.0], requires_grad=True)
     with pytest.raises(TypeError, match="SAM expects the class of an optimizer that takes one gradient a step"):
         optim.SAM([w], base(w))
+
+
+def test_the_climb_of_half_precision_is_measured_in_single():
+    w = pb.tensor([0.0, 0.0], dtype="float16", requires_grad=True)
+    optimizer = optim.SAM([w], optim.SGD, rho=0.5, lr=0.1)
+    w.grad = pb.tensor([300.0, 400.0], dtype="float16")  # whose squares are beyond float16
+    optimizer.first_step()
+    np.testing.assert_allclose(w.numpy(), [0.3, 0.4], rtol=1e-3)

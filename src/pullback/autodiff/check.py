@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..backends import backend, backend_of, find_backend_of, is_complex, is_floating
+from ..backends import array_beside, backend, backend_of, find_backend_of, is_complex, is_floating
 from ..backends.host import host
 from .tensor import Tensor
 from .transforms import vjp
@@ -111,11 +111,10 @@ def _check(
 
 
 def _random_like(x: Tensor, generator: Any) -> Tensor:
-    owner = backend_of(x.array)
     drawn = generator.standard_normal(x.shape)
     if is_complex(x.dtype):
         drawn = drawn + 1j * generator.standard_normal(x.shape)
-    return Tensor(owner.from_host(host.asarray(drawn), device=x.device))
+    return Tensor(array_beside(x.array, host.asarray(drawn)))
 
 
 def _inner(a: Any, b: Any) -> float:

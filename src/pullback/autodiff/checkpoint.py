@@ -16,7 +16,7 @@ from .tape import Leaf, Node, Output, Place, _clock, behind, recording
 from .tensor import Tensor
 from .tree import flatten
 
-__all__ = ["checkpoint", "exchanged", "repeatable"]
+__all__ = ["checkpoint", "exchanged", "once", "repeatable"]
 
 T = TypeVar("T")
 
@@ -73,6 +73,15 @@ def repeatable(draw: Callable[[], T]) -> T:
     """
     journal = _journal.get()
     return draw() if journal is None else journal.next(draw)
+
+
+def once(make: Callable[[], T]) -> T:
+    """What `make` gives, for a function that keeps it: where a checkpoint computes again, nothing of it is repeated."""
+    token = _journal.set(None)
+    try:
+        return make()
+    finally:
+        _journal.reset(token)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
-from ..backends import Backend, Namespace, backend_of, common_backend, find_backend_of, is_floating
+from ..backends import Backend, Namespace, backend_of, common_backend, find_backend_of, is_floating, raise_clearly
 from ..backends.dispatch import plain_number, plain_numbers
 from .batching import level, lift
 from .examples import Example
@@ -64,10 +64,7 @@ class Op(Generic[P, R]):
     def vjp(self, *arguments: str) -> Callable[[F], F]:
         """Register the vector-Jacobian product for one input, or for several whose gradients share work."""
         if not arguments or not set(arguments) <= set(self.inputs):
-            raise TypeError(
-                f"{self.name} has the inputs {', '.join(self.inputs)}; got {', '.join(arguments) or 'none'}"
-            )
-
+            raise TypeError(f"{self.name} has the inputs {', '.join(self.inputs)}; got {', '.join(arguments) or None}")
         taken = {name for rule in self.rules for name in rule.arguments}.intersection(arguments)
         if taken:
             raise ValueError(f"{self.name} has a vjp for {', '.join(sorted(taken))} already")
@@ -117,7 +114,11 @@ class Op(Generic[P, R]):
             if inputs and not owner.several_devices:
                 self._runs[kinds] = found
         run, owner = found
-        y = run(*inputs, **metadata) if metadata else run(*inputs)
+        try:
+            y = run(*inputs, **metadata) if metadata else run(*inputs)
+        except (IndexError, RuntimeError, TypeError, ValueError) as error:
+            raise_clearly(error, self.name, inputs, {**self.defaults, **metadata})
+            raise
         if type(y) in kinds:
             return y, owner
         if isinstance(y, (tuple, list)):

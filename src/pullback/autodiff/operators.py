@@ -113,8 +113,7 @@ class Operators:
     __rshift__, __rrshift__ = _operator("bitwise_right_shift"), _reflected("bitwise_right_shift")
     __ifloordiv__ = _in_place("floor_divide")
     __ilshift__, __irshift__ = _in_place("bitwise_left_shift"), _in_place("bitwise_right_shift")
-    __eq__ = _operator("equal")
-    __ne__ = _operator("not_equal")
+    __eq__, __ne__ = _operator("equal"), _operator("not_equal")
     __lt__, __le__ = _operator("less"), _operator("less_equal")
     __gt__, __ge__ = _operator("greater"), _operator("greater_equal")
     __neg__, __pos__, __abs__ = _method("negative"), _method("positive"), _method("abs")
@@ -124,5 +123,4 @@ class Operators:
     real = property(_method("real"), doc="The real part.")
     imag = property(_method("imag"), doc="The imaginary part.")
 
-    sum, mean, max, min = _method("sum"), _method("mean"), _method("max"), _method("min")
-    reshape, astype = _method("reshape"), _method("astype")
+    sum, mean, max, min, reshape, astype = map(_method, ("sum", "mean", "max", "min", "reshape", "astype"))

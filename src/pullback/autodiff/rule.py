@@ -93,9 +93,11 @@ class Plan:
         for rule, saved, slots, only in self.steps:
             if needed is not None and needed.isdisjoint([parents[slot] for slot in slots]):
                 continue
-            run: Any = partial(rule.function, Tensor.namespace) if record else owner.implementations.get(rule)
-            if run is None:
-                run = owner.implementation(rule)
+            run: Any = (
+                partial(rule.function, Tensor.namespace)
+                if record
+                else owner.implementations.get(rule) or owner.implementation(rule)
+            )
             if rule.metadata:
                 pieces = run(g, *saved(values), **{name: node.metadata[name] for name in rule.metadata})
             else:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Any, ClassVar, Protocol, TypeAlias
 
 from .declining import or_else
-from .dtypes import dtype_name
+from .dtypes import dtype_in
 from .host import host
 
 __all__ = ["Array", "Backend", "Function", "Namespace"]
@@ -93,12 +93,7 @@ class Backend:
 
     def dtype(self, dtype: Any, /) -> Any:
         """The library's own data type of that name; None stays None."""
-        if dtype is None:
-            return None
-        found = getattr(self.namespace, dtype_name(dtype), None)
-        if found is None:
-            raise TypeError(f"the {self.name} backend has no data type {dtype_name(dtype)!r}")
-        return found
+        return dtype_in(self.namespace, dtype, f"the {self.name}")
 
     def find_device(self, device: Any, /) -> Any:
         """The library's own device object for what the user wrote; None is its default.

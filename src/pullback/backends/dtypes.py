@@ -90,11 +90,15 @@ def is_complex(dtype: Any) -> bool:
     return dtype_name(dtype) in KINDS["complex floating"]
 
 
-def dtype_in(xp: Any, dtype: Any, /) -> Any:
-    """A namespace's own data type of that name; None stays None. Raises TypeError where it has none."""
+def dtype_in(xp: Any, dtype: Any, /, owner: str = "this") -> Any:
+    """A namespace's own data type of that name; None stays None. Raises TypeError where it has none.
+
+    owner: the name of the backend whose namespace it is, for the message.
+    """
     if dtype is None:
         return None
     found = getattr(xp, dtype_name(dtype), None)
     if found is None or dtype_name(dtype) not in DTYPES:
-        raise TypeError(f"there is no data type {dtype_name(dtype)!r} here; name one of {', '.join(DTYPES)}")
+        there = ", ".join(name for name in DTYPES if hasattr(xp, name))
+        raise TypeError(f"{owner} backend has no data type {dtype_name(dtype)!r}; name one of {there}")
     return found

@@ -11,11 +11,12 @@ from .backend import Array, Backend
 from .cupy import CupyBackend
 from .errors import BackendUnavailable
 from .generic import GenericBackend, StrictBackend, TorchBackend
+from .host import host
 from .numpy import NumpyBackend
 
 __all__ = [
-    "Availability", "backend", "backend_of", "backends", "by_type", "find_backend_of", "open_backend",
-    "register", "use",
+    "Availability", "array_beside", "backend", "backend_of", "backends", "by_type", "find_backend_of",
+    "open_backend", "register", "use",
 ]  # fmt: skip
 
 _log = logging.getLogger("pullback")
@@ -140,6 +141,22 @@ def backend_of(array: Array, /) -> Backend:
     if found is None:
         raise TypeError(f"expected an array, got {type(array).__name__}; make one with pb.asarray(...)")
     return found
+
+
+def array_beside(x: Array, values: Any, /, dtype: Any = None) -> Array:
+    """Values of the host as an array of the backend of another, where that one lives.
+
+    values: a host array, nested sequences of numbers, or a number; a host array's memory is shared where it can be.
+    dtype: by default what the values say.
+
+    >>> import numpy
+    >>> array_beside(numpy.zeros(3), [2, 0])
+    array([2, 0])
+    """
+    owner = backend_of(x)
+    if isinstance(values, host.ndarray):
+        values = host.asarray(values, order="C")  # not every library reads other strides
+    return owner.asarray(values, dtype=dtype, device=owner.device_of(x))
 
 
 def open_backend(name: str | None, /, device: Any = None) -> Backend:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..autodiff.tensor import Tensor
-from ..backends import Array, backend_of, find_backend_of
+from ..backends import Array, array_beside, backend_of, find_backend_of
 from ..backends.host import host
 
 __all__ = ["ArrayDataset", "take_rows"]
@@ -72,10 +72,7 @@ def take_rows(array: Any, rows: Array) -> Any:
     """The samples of an array at some places, given as a host array; they stay where the array lives."""
     if isinstance(array, Tensor):
         return Tensor(take_rows(array.array, rows))
-    owner = backend_of(array)
-    if owner.name != "numpy":
-        rows = owner.from_host(rows, device=owner.device_of(array))
-    return owner.namespace.take(array, rows, axis=0)
+    return backend_of(array).namespace.take(array, array_beside(array, rows), axis=0)
 
 
 def _as_array(number: int, given: Any) -> Any:

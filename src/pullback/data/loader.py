@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from numbers import Integral
 from typing import Any
 
-from ..autodiff.tensor import Tensor
-from ..backends import Array, Backend, backend, backend_of
+from ..autodiff.tensor import Tensor, array_of
+from ..backends import Array, Backend, array_beside, backend, backend_of
 from ..backends.host import host
 from ..ops.random import Generator, default_generator, permutation, random_bits
 from ..optim.batch_plan import BatchPlan
@@ -72,7 +72,7 @@ class DataLoader:
         self._given, self._first = self._first, 0
         self._epoch_start = self.generator.offset
         order = permutation(self.plan.samples, generator=self.generator) if self.shuffle else None
-        target, arrays = backend(), [a.array if isinstance(a, Tensor) else a for a in self.dataset.arrays]
+        target, arrays = backend(), list(map(array_of, self.dataset.arrays))
         readers = [_reader(array, order, target, self.device) for array in arrays]
         batches = (tuple(read(rows) for read in readers) for rows in self.plan.slices(self._given))
         moves = target.name != "numpy" and any(backend_of(array).name == "numpy" for array in arrays)
@@ -124,7 +124,7 @@ def _reader(array: Array, order: Array | None, target: Backend, device: Any) -> 
 
     if order is None:
         return lambda rows: Tensor(move(array[rows, ...]))
-    places = order if owner.name == "numpy" else owner.from_host(order, device=owner.device_of(array))
+    places = array_beside(array, order)
     return lambda rows: Tensor(move(owner.namespace.take(array, places[rows], axis=0)))
 
 

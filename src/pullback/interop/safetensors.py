@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..autodiff import Tensor
+from ..autodiff.tensor import Tensor, array_of
 from ..backends import backend, backend_of, dtype_name
 from ..backends.host import host
 from ..train.aside import written_aside
@@ -82,7 +82,7 @@ def _opened(path: str | os.PathLike[str]) -> Any:
 
 def _host_copy(name: str, value: Any) -> Any:
     """A contiguous little-endian copy: the format's writer takes memory as it lies, whatever the strides."""
-    array = value.array if isinstance(value, Tensor) else value
+    array = array_of(value)
     owner = backend_of(array)
     if dtype_name(array.dtype) == "bfloat16":
         raise TypeError(f"tensor {name!r} is bfloat16; {_mend('BF16')}")

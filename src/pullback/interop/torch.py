@@ -39,6 +39,7 @@ def from_torch_state_dict(
     >>> theirs["0.weight"].shape
     (8, 3, 5, 5)
     >>> model.load_state_dict(from_torch_state_dict(model, theirs, flattened={"2.weight": 8}))
+    <All keys matched successfully>
     """
     if not isinstance(state, Mapping):
         raise TypeError(f"a state is a module's state_dict(), arrays by name; got {type(state).__name__}")

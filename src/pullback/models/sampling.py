@@ -4,7 +4,7 @@ from math import isfinite
 from typing import Any
 
 from ..autodiff.tensor import Tensor, array_of
-from ..backends import Array, backend_of
+from ..backends import Array, array_beside, backend_of
 from ..backends.host import host
 from ..ops.random import Generator, default_generator, random_uniform
 from ..ops.sizes import whole
@@ -34,8 +34,7 @@ def sample_tokens(
     if top_k is not None:
         top_k = whole(top_k, "top_k")
     array = array_of(logits)
-    owner = backend_of(array)
-    scores: Any = host.asarray(owner.to_host(array), dtype=host.float64)
+    scores: Any = host.asarray(backend_of(array).to_host(array), dtype=host.float64)
     if not scores.shape or not scores.shape[-1]:
         raise ValueError(f"logits are (..., vocabulary), of one token or more; got shape {scores.shape}")
     most = scores.max(axis=-1, keepdims=True)
@@ -59,4 +58,4 @@ def sample_tokens(
         # What was drawn lies under one of the steps; rounding may put it on the edge of the last.
         chosen = host.sum(below <= host.asarray(drawn)[..., None] * below[..., -1:], axis=-1)
         chosen = host.minimum(chosen, scores.shape[-1] - 1)
-    return Tensor(owner.from_host(host.asarray(chosen, dtype=host.int64), device=owner.device_of(array)))
+    return Tensor(array_beside(array, host.asarray(chosen, dtype=host.int64)))

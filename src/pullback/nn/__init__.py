@@ -10,6 +10,7 @@ from . import (
     embedding,
     flatten,
     init,
+    lazy,
     linear,
     loss,
     normalization,
@@ -30,6 +31,7 @@ from .distance import *
 from .dropout import *
 from .embedding import *
 from .flatten import *
+from .lazy import *
 from .linear import *
 from .loss import *
 from .module import Module, Parameter
@@ -52,6 +54,7 @@ __all__ += distance.__all__
 __all__ += dropout.__all__
 __all__ += embedding.__all__
 __all__ += flatten.__all__
+__all__ += lazy.__all__
 __all__ += linear.__all__
 __all__ += loss.__all__
 __all__ += normalization.__all__

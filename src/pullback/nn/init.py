@@ -10,7 +10,7 @@ from math import ceil, erf, prod, sqrt
 from typing import Any, Literal, TypeAlias
 
 from ..autodiff.tensor import Tensor
-from ..backends import Array, backend_of
+from ..backends import Array, array_beside
 from ..backends.host import host
 from ..ops.creation import full_like
 from ..ops.random import Generator, default_generator, random_bits, random_normal, random_uniform
@@ -236,9 +236,7 @@ def _write(tensor: Tensor, values: Any) -> Tensor:
 
 def _write_from_host(tensor: Tensor, values: Any) -> Tensor:
     """Give the tensor values that were made on the host, in its own data type and place."""
-    owner, like = backend_of(tensor.array), tensor.array
-    there = owner.from_host(values, device=owner.device_of(like))
-    return _write(tensor, Tensor(owner.namespace.astype(there, like.dtype)))
+    return _write(tensor, Tensor(array_beside(tensor.array, values)).astype(tensor.dtype))
 
 
 def _check_axes(name: str, tensor: Tensor, known: tuple[int, ...]) -> None:

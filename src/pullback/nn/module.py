@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from ..autodiff.tensor import Tensor
+from ..autodiff.tensor import Tensor, array_of
 from ..backends import backend_of, dtype_name, find_backend_of, is_floating
 from ..backends.dtypes import DType
 from .hooks import Hooks, RemovableHandle
-from .loading import array_like, misfit
+from .loading import IncompatibleKeys, array_like, misfit
 
 __all__ = ["Module", "Parameter", "forget_gradients", "tensors_by_name"]
 
@@ -25,7 +25,7 @@ class Parameter(Tensor):
     __slots__ = ()
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
-        array = data.array if isinstance(data, Tensor) else data
+        array = array_of(data)
         if find_backend_of(array) is None:
             raise TypeError(
                 f"a Parameter is made of a Tensor or an array; got {type(data).__name__}. Make one with pb.tensor(...)"
@@ -267,10 +267,22 @@ class Module:
         """This module and all below it, each once."""
         return (module for _, module in self.named_modules())
 
+    def _own_tensors(self, kind: str) -> Iterable[tuple[str, Any]]:
+        """Its own parameters or buffers by name. Raises ValueError where they are not there yet, as in lazy layers."""
+        return self.__dict__[kind].items()  # type: ignore[no-any-return]
+
+    def _tensors(self) -> list[Tensor]:
+        """All parameters and buffers that are there, each once."""
+        kinds = (module.__dict__[kind] for module in self.modules() for kind in ("_parameters", "_buffers"))
+        return list({id(value): value for kind in kinds for value in kind.values() if value is not None}.values())
+
+    def _learn_sizes(self, state: Mapping[str, Any], prefix: str) -> None:
+        """Learn from a state what is not known yet: lazy layers do."""
+
     def _named(self, kind: str, prefix: str, recurse: bool) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
         for path, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
-            for name, value in module.__dict__[kind].items():
+            for name, value in module._own_tensors(kind):
                 if value is not None and id(value) not in seen:
                     seen.add(id(value))
                     yield (f"{path}.{name}" if path else name), value
@@ -335,7 +347,7 @@ class Module:
             device, dtype = None, device
         if dtype is not None and not is_floating(dtype):
             raise TypeError(f"a {type(self).__name__} is moved to a floating dtype; got {dtype_name(dtype)}")
-        for value in [*self.parameters(), *self.buffers()]:
+        for value in self._tensors():
             moved: Tensor = value.detach()
             if device is not None or backend is not None:
                 moved = Tensor.namespace.to_device(moved, device, backend=backend)
@@ -372,21 +384,27 @@ class Module:
         """
         return {name: value.detach() for name, value in tensors_by_name(self, state_only=True).items()}
 
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> None:
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
         """Copy values into the parameters and buffers of the same names, keeping their dtype and place.
 
         state: Tensors or arrays by dotted name.
         strict: refuse names that are missing or unknown; with False they are passed over. Of a parameter
             that is shared, one of its names is enough, and the last one counts.
+        Returns the names that were passed over, as `missing_keys` and `unexpected_keys`.
         Raises ValueError listing every name that is missing, unknown, of another shape, or of a kind of
-        dtype that would lose something, as a complex one would; nothing is changed then.
+        dtype that would lose something, as a complex one would; nothing is changed then. Lazy layers learn their
+        sizes from the state first.
         """
+        for path, module in self.named_modules():
+            module._learn_sizes(state, f"{path}." if path else "")
         own = tensors_by_name(self, state_only=True)
         given = {id(value) for name, value in own.items() if name in state}
         misfits = {name: misfit(state[name], value.array) for name, value in own.items() if name in state}
+        missing = [name for name, value in own.items() if id(value) not in given]
+        unexpected = [name for name in state if name not in own]
         complaints = [
-            *(f"{name}: missing" for name, value in own.items() if strict and id(value) not in given),
-            *(f"{name}: unknown" for name in state if strict and name not in own),
+            *(f"{name}: missing" for name in missing if strict),
+            *(f"{name}: unknown" for name in unexpected if strict),
             *(f"{name}: {complaint}" for name, complaint in misfits.items() if complaint),
         ]
         if complaints:
@@ -394,13 +412,14 @@ class Module:
         loaded = {name: array_like(state[name], own[name].array, copy=True) for name in misfits}
         for name, array in loaded.items():
             _replace(own[name], Tensor(array))
+        return IncompatibleKeys(missing, unexpected)
 
     def extra_repr(self) -> str:
         """What stands between the brackets of the repr."""
         return ""
 
     def __repr__(self) -> str:
-        count = self.parameter_count()
+        count = sum(value.size for value in self._tensors() if isinstance(value, Parameter))
         tail = f"  # {count:,} parameter{'' if count == 1 else 's'}" if count else ""
         children = list(self.named_children())
         if not children:
@@ -427,7 +446,7 @@ def _tensors_below(
 ) -> Iterator[tuple[str, Tensor]]:
     if id(module) not in above:
         for kind in ("_parameters", "_buffers"):
-            for name, value in module.__dict__[kind].items():
+            for name, value in module._own_tensors(kind):
                 if value is not None and not (state_only and name in module._passing):
                     yield prefix + name, value
         for name, child in module.named_children():

@@ -5,7 +5,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from ..autodiff.tensor import Tensor, array_of
-from ..backends import Array, backend_of, dtype_name, is_floating
+from ..backends import Array, array_beside, dtype_name, is_floating
 from ..backends.host import host
 from ..ops.indexing import take
 from ..ops.manipulation import concat, permute_dims, reshape
@@ -193,6 +193,4 @@ def _listed(values: Any) -> list[Any]:
 
 def _beside(x: Array, values: Any) -> Tensor:
     """Host values as a Tensor in the place of an array."""
-    array = array_of(x)
-    owner = backend_of(array)
-    return Tensor(owner.asarray(values, device=owner.device_of(array)))
+    return Tensor(array_beside(array_of(x), values))

@@ -26,6 +26,7 @@ _REPEATED = values([[0, 4, 1], [1, 1, 3]], differentiable=False)
 @op(examples=[example(_REPEATED, _TABLE), example(values([4, 0, 4], differentiable=False), _TABLE)])
 def _embedding(xp: Namespace, indices: Array, weight: Array, /) -> Array:
     count, size = weight.shape
+    indices = xp.astype(indices, xp.int64, copy=False)  # a narrow type may not hold `count`
     if bool(anywhere(xp.logical_or(indices < 0, indices >= count))):
         raise IndexError(f"embedding got an index outside [0, {count}): its table has {count} rows")
     return xp.reshape(xp.take(weight, xp.reshape(indices, (-1,)), axis=0), (*indices.shape, size))
@@ -56,7 +57,7 @@ def embedding(
     rows = _embedding(indices, weight)
     if not isinstance(rows, Tensor) or not rows.requires_grad:
         return rows
-    still = rows.detach()
+    still, indices = rows.detach(), astype(indices, "int64", copy=False)
     if padding_idx is not None:
         rows = where(expand_dims(indices == padding_idx % weight.shape[0], axis=-1), still, rows)
     if scale_grad_by_freq:
@@ -142,7 +143,7 @@ def embedding_bag(
         raise ValueError("embedding_bag takes indices of shape (B, N), or of shape (M,) with offsets")
     if per_sample_weights is not None and (mode != "sum" or per_sample_weights.shape != indices.shape):
         raise ValueError("per_sample_weights are of the indices' shape, and go with mode='sum'")
-    flat = xp.reshape(indices, (-1,))
+    flat = xp.astype(xp.reshape(indices, (-1,)), xp.int64, copy=False)
     places = xp.cumulative_sum(xp.ones_like(flat), dtype=xp.int64) - 1
     if offsets is None:
         bags, count = places // max(indices.shape[1], 1), indices.shape[0]

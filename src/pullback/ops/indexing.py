@@ -8,7 +8,7 @@ from typing import Any
 from ..autodiff.examples import boolean, example, integers, normal, values
 from ..autodiff.op import op
 from ..autodiff.tensor import Tensor, array_of
-from ..backends import KINDS, Array, Namespace, backend_of, dtype_name, find_backend_of
+from ..backends import KINDS, Array, Namespace, array_beside, dtype_name, find_backend_of
 from .manipulation import (
     broadcast_arrays,
     broadcast_shapes,
@@ -178,8 +178,7 @@ def getitem(x: Array, key: Any, /) -> Array:
 def _read(x: Array, k: Any) -> Any:
     """One part of an index as a Python integer or an array of integers or truth values."""
     if isinstance(k, (list, bool)):
-        place, device = _place(x)
-        k = place.asarray(k, dtype="int64" if k == [] else None, device=device)
+        k = array_beside(array_of(x), k, "int64" if k == [] else None)
     array = array_of(k)
     owner = find_backend_of(array)
     if owner is not None:
@@ -192,12 +191,6 @@ def _read(x: Array, k: Any) -> Any:
     if hasattr(k, "__index__"):
         return index(k)
     raise IndexError(f"an index holds integers, slices, ..., None and arrays of integers; got {type(k).__name__}")
-
-
-def _place(x: Array) -> tuple[Any, Any]:
-    array = array_of(x)
-    owner = backend_of(array)
-    return owner, owner.device_of(array)
 
 
 def _masked(x: Array, mask: Array) -> Array:
@@ -250,8 +243,8 @@ def _gather(xp: Namespace, x: Array, /, *arrays: Array, key: tuple[Any, ...]) ->
     if any(k is None or k != slice(None) for k in plain):
         x = _slice(x, key=(*plain, ...))
     advanced = tuple(picked)
-    owner, device = _place(next(k for k in picked.values() if not isinstance(k, int)))
-    indices = [owner.asarray(k, dtype="int64", device=device) if isinstance(k, int) else k for k in picked.values()]
+    like = array_of(next(k for k in picked.values() if not isinstance(k, int)))
+    indices = [array_beside(like, k, "int64") if isinstance(k, int) else k for k in picked.values()]
     try:
         indices = list(broadcast_arrays(*indices)) if len(indices) > 1 else indices
     except ValueError as error:
@@ -292,5 +285,5 @@ def _places_of(k: Any, lengths: tuple[int, ...]) -> list[Any]:
 )
 def one_hot(xp: Namespace, indices: Array, /, *, classes: int) -> Array:
     """True at each index along a new last axis of length `classes`, False elsewhere; nowhere for an index outside."""
-    places = xp.arange(classes, dtype=indices.dtype, device=indices.device)
-    return xp.expand_dims(indices, axis=-1) == places
+    places = xp.arange(classes, dtype=xp.int64, device=indices.device)  # a narrow type may not hold `classes`
+    return xp.expand_dims(xp.astype(indices, xp.int64, copy=False), axis=-1) == places

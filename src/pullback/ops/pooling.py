@@ -12,7 +12,8 @@ from typing import Any
 from ..autodiff.examples import example, integers, normal, values
 from ..autodiff.op import op
 from ..autodiff.tensor import Tensor
-from ..backends import Array, Namespace, dtype_name
+from ..backends import Array, Namespace, array_beside, dtype_name
+from .data_types import astype
 from .elementwise import pow as power
 from .floating import check_floating
 from .indexing import take_along_axis
@@ -52,7 +53,7 @@ def _max_pool(xp: Namespace, x: Array, /, *, taps: tuple[Taps, ...]) -> tuple[Ar
     numbers: Any = xp.zeros_like(x, dtype=xp.uint8 if narrow else xp.int32)
     weight = 1
     for axis, along in zip(range(len(x.shape) - 2, -1, -1), reversed(taps), strict=False):
-        read = [xp.asarray(column, device=x.device) for column in along.indices.T]
+        read = [array_beside(x, column) for column in along.indices.T]
         best, number = xp.take(x, read[0], axis=axis), xp.take(numbers, read[0], axis=axis)
         for tap, places in enumerate(read[1:], 1):
             found = xp.take(x, places, axis=axis)
@@ -110,7 +111,7 @@ def _places(xp: Namespace, numbers: Array, /, *, taps: tuple[Taps, ...]) -> Arra
         width = along.indices.shape[1]
         first = xp.reshape(xp.arange(along.count, dtype=xp.int64, device=rest.device) * width, (-1, *[1] * axis))
         read = xp.reshape(first + xp.remainder(rest, width), (-1,))
-        table = xp.asarray(along.indices.reshape(-1), device=rest.device)
+        table = array_beside(rest, along.indices.reshape(-1))
         places = places + xp.reshape(xp.take(table, read, axis=0), rest.shape) * stride
         rest = xp.floor_divide(rest, width)
         stride *= along.length
@@ -314,6 +315,7 @@ def max_unpool(
         raise ValueError(
             f"max_unpool gives lengths of 1 or more, less than a stride from {usual}; got output_size={output_size}"
         )
+    indices = astype(indices, "int64", copy=False)  # a narrow type may not hold the number of pixels
     if bool(anywhere((indices < 0) | (indices >= prod(lengths)))):
         raise ValueError(f"max_unpool takes indices from 0 to {prod(lengths) - 1}, for the lengths {lengths}")
     lead, c = tuple(x.shape[: -1 - axes]), x.shape[-1]

@@ -4,7 +4,7 @@ from typing import Any
 
 from ..autodiff.examples import example, integers, normal
 from ..autodiff.op import op
-from ..backends import Array, Namespace
+from ..backends import Array, Namespace, array_beside
 from .creation import empty
 from .floating import check_floating
 from .sizes import whole
@@ -56,7 +56,7 @@ def rotary_embedding(
         places = xp.arange(start, start + length, dtype=xp.float64, device=x.device)
     else:
         places = xp.astype(positions, xp.float64) + start
-    speeds = xp.asarray([base ** (-i / width) for i in range(0, width, 2)], dtype=xp.float64, device=x.device)
+    speeds = array_beside(x, [base ** (-i / width) for i in range(0, width, 2)], xp.float64)
     angles = xp.expand_dims(places, axis=-1) * (-speeds if inverse else speeds)
     cos, sin = xp.astype(xp.cos(angles), x.dtype), xp.astype(xp.sin(angles), x.dtype)
     half = width // 2
@@ -108,7 +108,7 @@ def alibi_bias_like(xp: Namespace, like: Array, /, *, num_heads: int, keys: int,
     keys = whole(keys, "key_length", least=0)
     if queries is not None and not 0 <= queries <= keys:
         raise ValueError(f"alibi_bias has queries stand at the last of {keys} keys; got query_length={queries!r}")
-    slopes = xp.asarray(alibi_slopes(num_heads), dtype=xp.float64, device=like.device)
+    slopes = array_beside(like, alibi_slopes(num_heads), xp.float64)
     places = xp.arange(keys, dtype=xp.float64, device=like.device) - (keys - 1)
     distances = xp.expand_dims(places, axis=0)
     if queries is not None:
@@ -145,7 +145,7 @@ def sinusoidal_positions_like(
     check_floating("sinusoidal_positions", like)
     length, width = whole(length, "length", least=0), whole(width, "d_model", least=0)
     places = xp.arange(start, start + length, dtype=xp.float64, device=like.device)
-    speeds = xp.asarray([base ** (-i / width) for i in range(0, width, 2)], dtype=xp.float64, device=like.device)
+    speeds = array_beside(like, [base ** (-i / width) for i in range(0, width, 2)], xp.float64)
     angles = xp.expand_dims(places, axis=-1) * speeds
     waves = xp.reshape(xp.stack([xp.sin(angles), xp.cos(angles)], axis=-1), (length, 2 * speeds.shape[0]))
     return xp.astype(waves[:, :width], like.dtype)

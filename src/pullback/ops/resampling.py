@@ -5,7 +5,7 @@ from math import floor
 
 from ..autodiff.examples import example, integers, normal
 from ..autodiff.op import op
-from ..backends import Array, Namespace, dtype_name
+from ..backends import Array, Namespace, array_beside, dtype_name
 from .floating import check_floating
 from .manipulation import permute_dims, reshape
 from .sizes import each_axis, ratios, shape_of, whole
@@ -38,10 +38,10 @@ def resample(xp: Namespace, x: Array, /, *, taps: tuple[Taps, ...]) -> Array:
             continue
         parts = []
         for tap in range(along.indices.shape[1]):
-            part = xp.take(x, xp.asarray(along.indices[:, tap], device=x.device), axis=axis)
+            part = xp.take(x, array_beside(x, along.indices[:, tap]), axis=axis)
             if not along.is_selection:
                 column = along.weights[:, tap].reshape(-1, *[1] * (len(x.shape) - axis - 1))
-                part = part * xp.astype(xp.asarray(column, device=x.device), x.dtype)
+                part = part * xp.astype(array_beside(x, column), x.dtype)
             parts.append(part)
         x = parts[0]
         for part in parts[1:]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from ..autodiff.examples import boolean, example, integers, normal, values
 from ..autodiff.op import op
-from ..backends import Array, Namespace
+from ..backends import Array, Namespace, array_beside
 from .statistical import Axis
 
 __all__ = ["argmax", "argmin", "count_nonzero", "nonzero", "searchsorted", "where"]
@@ -69,7 +69,7 @@ _ASCENDING = values([-1.0, 0.0, 0.5, 2.0])
     ],
 )
 def _searchsorted(xp: Namespace, x1: Array, x2: Array, sorter: Array | None = None, /, *, side: str = "left") -> Array:
-    sought = x2 if hasattr(x2, "shape") else xp.asarray(x2, dtype=x1.dtype, device=x1.device)
+    sought = x2 if hasattr(x2, "shape") else array_beside(x1, x2, x1.dtype)
     return xp.searchsorted(x1, sought, side=side, sorter=sorter)
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from ..autodiff.examples import example, integers, normal, values
 from ..autodiff.op import op
-from ..backends import Array, Namespace
+from ..backends import Array, Namespace, array_beside
 from .indexing import take
 from .manipulation import reshape
 from .scatter import scatter_add
@@ -99,9 +99,9 @@ def _(xp: Namespace, g: Array, x: Array, y: Array) -> Array:
 def isin(xp: Namespace, x1: Array, x2: Array, /, *, invert: bool = False) -> Array:
     """Whether each element of x1 is among those of x2; with `invert`, whether it is not."""
     if not hasattr(x1, "shape"):
-        x1 = xp.asarray(x1, dtype=x2.dtype, device=x2.device)
+        x1 = array_beside(x2, x1, x2.dtype)
     if not hasattr(x2, "shape"):
-        x2 = xp.asarray(x2, dtype=x1.dtype, device=x1.device)
+        x2 = array_beside(x1, x2, x1.dtype)
     kind = xp.uint8 if xp.isdtype(x1.dtype, "bool") else xp.result_type(x1, x2)
     sought, among = xp.astype(x1, kind), xp.sort(xp.astype(xp.reshape(x2, (-1,)), kind))
     count = among.shape[0]

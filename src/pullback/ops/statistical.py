@@ -8,6 +8,7 @@ from ..autodiff.examples import example, normal, uniform, values
 from ..autodiff.op import op
 from ..backends import Array, Namespace, dtype_in, is_complex
 from .manipulation import flip, moveaxis, reshape
+from .precision import in_float32
 
 __all__ = ["cumulative_prod", "cumulative_sum", "max", "mean", "min", "prod", "std", "sum", "var"]
 
@@ -89,11 +90,13 @@ def mean(xp: Namespace, x: Array, /, *, axis: Axis = None, keepdims: bool = Fals
 
 
 @mean.vjp("x")
+@in_float32
 def _(xp: Namespace, g: Array, x_shape: tuple[int, ...], *, axis: Axis, keepdims: bool) -> Array:
     return xp.broadcast_to(kept(xp, g / _count(x_shape, axis), x_shape, axis, keepdims), x_shape)
 
 
 @op(examples=[*_REDUCTIONS[:-1], example(normal(4, 3), axis=0, correction=1.0), _COMPLEX[0]])
+@in_float32
 def var(xp: Namespace, x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
     """Variance over the axes: squared deviations, summed, over the count less `correction`.
 
@@ -110,12 +113,14 @@ def _freedom(shape: tuple[int, ...], axis: Axis, correction: float) -> float:
 
 
 @op(examples=[example(uniform(3, 4), axis=0), example(uniform(3, 4), correction=1.0), _COMPLEX[0]])
+@in_float32
 def std(xp: Namespace, x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
     """Standard deviation over the axes: the square root of `var`. Its derivative at 0 is taken as 0."""
     return xp.sqrt(var(x, axis=axis, correction=correction, keepdims=keepdims))
 
 
 @std.vjp("x")
+@in_float32
 def _(xp: Namespace, g: Array, x: Array, y: Array, *, axis: Axis, correction: float, keepdims: bool) -> Array:
     deviation = x - xp.mean(x, axis=axis, keepdims=True)
     if is_complex(x.dtype):

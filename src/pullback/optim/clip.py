@@ -13,9 +13,10 @@ from ..ops.creation import zeros
 from ..ops.data_types import astype, to_device
 from ..ops.elementwise import abs, clip, minimum, pow, sqrt
 from ..ops.manipulation import stack
+from ..ops.precision import wide
 from ..ops.statistical import max, sum
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_", "like", "together"]
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "like", "norm_power", "together"]
 
 
 def clip_grad_norm_(
@@ -29,7 +30,7 @@ def clip_grad_norm_(
     parameters: those without a gradient are passed over.
     norm_type: p of the p-norm; `inf` is the largest absolute value.
     error_if_nonfinite: when the norm is infinite or NaN, raise RuntimeError and leave the gradients alone.
-    Returns the norm before clipping, 0-d (Pascanu, Mikolov and Bengio, 2013).
+    Returns the norm before clipping, 0-d, of float16 and bfloat16 in float32 (Pascanu, Mikolov and Bengio, 2013).
 
     >>> import pullback as pb
     >>> w = pb.tensor([0.0, 0.0], requires_grad=True)
@@ -45,7 +46,7 @@ def clip_grad_norm_(
     if not found:
         return zeros(())
     with no_grad(), host.errstate(over="ignore", invalid="ignore"):  # what is not finite is the caller's to judge
-        total: Tensor = together([_power(g, norm_type) for _, g in found], norm_type)
+        total: Tensor = together([norm_power(g, norm_type) for _, g in found], norm_type)
         if error_if_nonfinite and not isfinite(total.item()):
             raise RuntimeError(
                 f"the gradients' norm of order {norm_type} is {total.item()}, so they cannot be clipped; "
@@ -79,8 +80,9 @@ def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[tuple[Tensor,
     return [(p, p.grad.detach()) for p in every if p.grad is not None]
 
 
-def _power(g: Tensor, p: float) -> Array:
-    """The p-norm of one gradient, to the power p."""
+def norm_power(g: Tensor, p: float) -> Array:
+    """The p-norm of one gradient, to the power p; of float16 and bfloat16 in float32."""
+    g = wide(Tensor.namespace, g)
     if p == inf:
         return max(abs(g)) if g.size else sum(g)
     return sum(g * g) if p == 2 else sum(pow(abs(g), p))

@@ -6,8 +6,8 @@ from math import inf, isfinite, nan, prod
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
-from ..autodiff.tensor import Tensor
-from ..backends import Array, Backend, backend, backend_of, common_backend, find_backend_of
+from ..autodiff.tensor import Tensor, array_of
+from ..backends import Array, Backend, array_beside, backend, common_backend, find_backend_of
 from ..backends.host import host
 from ..ops.creation import zeros_like
 from ..ops.indexing import take
@@ -169,11 +169,10 @@ def _descend(
 
 def _batches(X: Array, y: Array, plan: BatchPlan, generator: Generator) -> Iterator[tuple[Array, Array]]:
     """The rows that each iteration looks at, without end; a batch that holds them all needs no shuffling."""
-    owner = backend_of(X)
     while True:
         X_epoch, y_epoch = X, y
         if plan.batches_per_epoch > 1:
-            order = owner.from_host(permutation(plan.samples, generator=generator), device=owner.device_of(X))
+            order = array_beside(X, permutation(plan.samples, generator=generator))
             X_epoch, y_epoch = take(X, order, axis=0), take(y, order, axis=0)
         for rows in plan.slices():
             yield X_epoch[rows, ...], y_epoch[rows, ...]
@@ -228,7 +227,7 @@ def _is_whole(value: Any) -> bool:
 
 def _as_arrays(X: Any, y: Any, theta: Any) -> tuple[Array, Array, Array]:
     """The three as floating arrays of one backend, device and dtype; their shapes are checked."""
-    given = [value.array if isinstance(value, Tensor) else value for value in (X, y, theta)]
+    given = list(map(array_of, (X, y, theta)))
     arrays = [value for value in given if find_backend_of(value) is not None]
     owner = common_backend("gradient_descent", arrays) or backend()
     xp, device = owner.namespace, owner.device_of(arrays[0]) if arrays else None

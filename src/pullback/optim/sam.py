@@ -7,8 +7,7 @@ from ..autodiff.tape import enable_grad, no_grad
 from ..autodiff.tensor import Tensor
 from ..backends import Array
 from ..ops.elementwise import abs
-from ..ops.statistical import sum
-from .clip import like, together
+from .clip import like, norm_power, together
 from .hyperparameters import AT_LEAST_ZERO, check_hyperparameters
 from .lbfgs import LBFGS
 from .optimizer import Optimizer
@@ -86,9 +85,9 @@ class SAM(Optimizer):
         with no_grad():
             sizes = [abs(p.detach()) if self.adaptive else None for p, _ in found]
             steps = [g if size is None else size * g for (_, g), size in zip(found, sizes, strict=True)]
-            norms: Any = [together([sum(step * step) for step in steps], 2.0)] if steps else []
+            norms: Any = [together([norm_power(step, 2.0) for step in steps], 2.0)] if steps else []
             for (p, _), step, size in zip(found, steps, sizes, strict=True):
-                factor = self.rho / (like(norms[0], step) + 1e-12)
+                factor = like(self.rho / (norms[0] + 1e-12), step)
                 self._origins.append((p, p.array))
                 p.array = (p.detach() + (step if size is None else size * step) * factor).array
         if zero_grad:

@@ -79,22 +79,21 @@ def _transposed(axes: int):
     return draw
 
 
-def _quietly(name: str):
+def quiet(layer):
     """PyTorch's layer, without its remark that "same" may copy the input."""
+    forward = layer.forward
 
-    def make(torch, **options):
-        layer = getattr(torch.nn, name)(**options)
-        forward = layer.forward
+    def call(x):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            return forward(x)
 
-        def quiet(x):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)
-                return forward(x)
+    layer.forward = call
+    return layer
 
-        layer.forward = quiet
-        return layer
 
-    return make
+def _quietly(name: str):
+    return lambda torch, **options: quiet(getattr(torch.nn, name)(**options))
 
 
 def _windows(rng: Generator) -> tuple[dict, tuple[int, ...]]:

@@ -82,6 +82,14 @@ def _cross_entropy(rng: Generator) -> Drawn:
     return Drawn(options, (3 * rng.standard_normal((*lead, classes)), target))
 
 
+def _linear_cross_entropy(rng: Generator) -> Drawn:
+    drawn = _cross_entropy(rng)
+    (*lead, classes), target, options = drawn.inputs[0].shape, drawn.inputs[1], dict(drawn.options)
+    lead, lengths = tuple(lead[:1]), tuple(lead[1:])
+    options |= {"in_features": int(rng.integers(1, 5)), "num_classes": classes, "bias": pick(rng, True, False)}
+    return Drawn(options | {"out_features": lengths}, (rng.standard_normal((*lead, options["in_features"])), target))
+
+
 def _nll(rng: Generator) -> Drawn:
     drawn = _classified(rng)
     lead, classes = drawn.inputs[0].shape[:-1], drawn.inputs[0].shape[-1]
@@ -274,6 +282,13 @@ ENTRIES = [
         _cross_entropy,
         theirs=_classes_second("CrossEntropyLoss"),
         differs=f"classes last; {DEPRECATED}",
+    ),
+    Entry(
+        "LinearCrossEntropyLoss",
+        _linear_cross_entropy,
+        theirs=_classes_second("LinearCrossEntropyLoss"),
+        differs="probabilities have the classes last; inputs of any number of axes; no `options`: all logits are held "
+        "at once, as without them there",
     ),
     Entry(
         "NLLLoss",

@@ -5,7 +5,7 @@ from math import prod
 from typing import Any, ClassVar
 
 from ...backends import Namespace
-from ..tensor import Tensor
+from ..tensor import Tensor, array_of
 
 __all__ = ["Batched", "below"]
 
@@ -67,7 +67,7 @@ class Batched:
     @property
     def dtype(self) -> Any:
         """The data type, as the library at the bottom has it."""
-        return (self.value.array if isinstance(self.value, Tensor) else self.value).dtype
+        return array_of(self.value).dtype
 
     @property
     def device(self) -> Any:

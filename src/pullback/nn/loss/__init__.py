@@ -2,7 +2,14 @@
 
 from .adaptive_softmax import AdaptiveLogSoftmaxWithLoss
 from .binary import BCELoss, BCEWithLogitsLoss, MultiLabelSoftMarginLoss, SoftMarginLoss
-from .classification import CrossEntropyLoss, KLDivLoss, MultiLabelMarginLoss, MultiMarginLoss, NLLLoss
+from .classification import (
+    CrossEntropyLoss,
+    KLDivLoss,
+    LinearCrossEntropyLoss,
+    MultiLabelMarginLoss,
+    MultiMarginLoss,
+    NLLLoss,
+)
 from .ctc import CTCLoss
 from .ranking import (
     CosineEmbeddingLoss,
@@ -15,7 +22,8 @@ from .regression import GaussianNLLLoss, HuberLoss, L1Loss, MSELoss, PoissonNLLL
 
 __all__ = [
     "AdaptiveLogSoftmaxWithLoss", "BCELoss", "BCEWithLogitsLoss", "CTCLoss", "CosineEmbeddingLoss",
-    "CrossEntropyLoss", "GaussianNLLLoss", "HingeEmbeddingLoss", "HuberLoss", "KLDivLoss", "L1Loss", "MSELoss",
-    "MarginRankingLoss", "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss", "NLLLoss",
-    "PoissonNLLLoss", "SmoothL1Loss", "SoftMarginLoss", "TripletMarginLoss", "TripletMarginWithDistanceLoss",
+    "CrossEntropyLoss", "GaussianNLLLoss", "HingeEmbeddingLoss", "HuberLoss", "KLDivLoss", "L1Loss",
+    "LinearCrossEntropyLoss", "MSELoss", "MarginRankingLoss", "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss", "NLLLoss", "PoissonNLLLoss", "SmoothL1Loss", "SoftMarginLoss", "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from typing import Any
 
 from ...autodiff.tensor import Tensor
 from ...backends import find_backend_of
-from ...ops.loss.reduction import Reduction
+from ...ops.loss.reduction import Reduction, check_reduction
 from ..module import Module
 
 __all__ = ["Loss", "Reduction"]
@@ -15,8 +15,7 @@ class Loss(Module):
 
     def __init__(self, reduction: Reduction) -> None:
         super().__init__()
-        if reduction not in ("mean", "sum", "none"):
-            raise ValueError(f"reduction is 'mean', 'sum' or 'none'; got {reduction!r}")
+        check_reduction(reduction)
         self.reduction = reduction
 
     def keep_weight(self, name: str, value: Any) -> None:

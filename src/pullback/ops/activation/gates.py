@@ -26,8 +26,7 @@ def _(xp: Namespace, g: Array, x: Array, *, axis: int) -> Array:
 
 
 def _halves(x: Array, axis: int) -> tuple[Array, Array]:
-    axes = len(x.shape)
-    if not -axes <= axis < axes or x.shape[axis] % 2:
+    if x.shape[axis] % 2:
         raise ValueError(f"glu halves the axis {axis}, so it must be of even length; got shape {tuple(x.shape)}")
-    before, half = (slice(None),) * (axis % axes), x.shape[axis] // 2
+    before, half = (slice(None),) * (axis % len(x.shape)), x.shape[axis] // 2
     return x[(*before, slice(half), ...)], x[(*before, slice(half, None), ...)]

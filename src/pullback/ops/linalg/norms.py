@@ -7,6 +7,7 @@ from ...autodiff.examples import example, normal, values
 from ...autodiff.op import op
 from ...backends import Array, Namespace
 from ..elementwise import abs
+from ..precision import in_float32
 from ..statistical import Axis, kept
 from .decompositions import svdvals
 from .matrices import conj, quotient
@@ -26,6 +27,7 @@ __all__ = ["matrix_norm", "vector_norm"]
         example(normal()),
     ]
 )
+@in_float32
 def vector_norm(xp: Namespace, x: Array, /, *, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Array:
     """The norm of vectors: the sum of abs(x)**ord, to the power 1 / ord.
 
@@ -42,6 +44,7 @@ def vector_norm(xp: Namespace, x: Array, /, *, axis: Axis = None, keepdims: bool
 
 
 @vector_norm.vjp("x")
+@in_float32
 def _(xp: Namespace, g: Array, x: Array, y: Array, *, axis: Axis, keepdims: bool, ord: float) -> Array:
     g, y = (kept(xp, a, x.shape, axis, keepdims) for a in (g, y))
     if ord == 2:

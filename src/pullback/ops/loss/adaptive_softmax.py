@@ -10,6 +10,7 @@ from typing import Any
 
 from ...backends import Array
 from ..activation import log_softmax
+from ..data_types import astype
 from ..elementwise import greater_equal, less, logical_and, logical_or
 from ..indexing import take, take_along_axis
 from ..linear_algebra import linear
@@ -48,6 +49,7 @@ def adaptive_log_softmax_with_loss(
             f"adaptive softmax takes inputs (N, D) and classes (N,), or (D,) and (); "
             f"got {tuple(input.shape)} and {tuple(target.shape)}"
         )
+    target = astype(target, "int64", copy=False)  # a narrow type may not hold the cutoffs
     if bool(anywhere(logical_or(less(target, 0), greater_equal(target, cutoffs[-1])))):
         raise ValueError(f"found a class outside [0, {cutoffs[-1]})")
     rows = reshape(input, (-1, input.shape[-1]))

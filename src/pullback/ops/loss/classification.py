@@ -8,11 +8,14 @@ from ...backends import Array, Namespace, dtype_name
 from ..activation import log_softmax, softmax
 from ..floating import floating_op
 from ..indexing import one_hot
+from ..linear_algebra import linear
 from ..special import xlogy
 from ..utility import anywhere
-from .reduction import Reduction, beside, check_same_shape, check_scores, check_weight, reduced
+from .reduction import Reduction, beside, check_arrays, check_same_shape, check_scores, check_weight, reduced
 
-__all__ = ["cross_entropy", "kl_div", "multi_margin_loss", "multilabel_margin_loss", "nll_loss"]
+__all__ = [
+    "cross_entropy", "kl_div", "linear_cross_entropy", "multi_margin_loss", "multilabel_margin_loss", "nll_loss",
+]  # fmt: skip
 
 
 @floating_op(
@@ -161,6 +164,68 @@ def check_integers(target: Array) -> None:
     """Raise TypeError for classes that are no integers."""
     if "int" not in dtype_name(target.dtype):
         raise TypeError(f"classes are integers; got {dtype_name(target.dtype)}. Cast them: target.astype('int64')")
+
+
+@floating_op(
+    examples=[
+        *(example(normal(6, 4), normal(3, 4), integers(6, high=3), reduction=r) for r in ("mean", "sum", "none")),
+        example(normal(6, 4), normal(3, 4), integers(6, high=3), normal(3), integers(3, low=1, high=4), ignore_index=2),
+        example(normal(2, 5, 4), normal(3, 4), integers(2, 5, high=3), label_smoothing=0.1),
+        example(normal(6, 4), normal(3, 2, 5, 4), integers(6, 2, 5, high=3), normal(3, 2, 5), reduction="none"),
+        example(normal(6, 4), normal(3, 2, 4), probabilities(6, 2, 3), normal(3, 2), integers(3, low=1, high=4)),
+        example(normal(4), normal(3, 4), integers(high=3)),
+    ]
+)
+def linear_cross_entropy(
+    xp: Namespace,
+    input: Array,
+    linear_weight: Array,
+    target: Array,
+    linear_bias: Array | None = None,
+    weight: Array | None = None,
+    /,
+    *,
+    reduction: Reduction = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+) -> Array:
+    """Cross-entropy between the logits that a linear map makes of an input and a class, reduced.
+
+    input: (..., D), floating. linear_weight: (C, *lengths, D), where `lengths`, mostly (), are those of several
+        predictions for each input. linear_bias: (C, *lengths), or None.
+    target: (..., *lengths) integer classes, or (..., *lengths, C) probabilities.
+    weight, ignore_index, label_smoothing, reduction: as for `cross_entropy`.
+    Returns a 0-d array for "mean" and "sum", (..., *lengths) for "none".
+    Raises ValueError for shapes that do not go together, for an `ignore_index` beside probabilities, and when a class
+    lies outside [0, C) and is not `ignore_index`.
+
+    >>> import pullback as pb
+    >>> linear_cross_entropy(pb.ones((2, 4)), pb.zeros((10, 4)), pb.tensor([3, 7])).item()  # log(10)
+    2.3025851249694824
+    """
+    check_arrays("linear_cross_entropy", linear_weight, target)
+    shape = tuple(linear_weight.shape)
+    matched = len(shape) > 1 and tuple(input.shape[-1:]) == shape[-1:]
+    if not matched or (linear_bias is not None and tuple(linear_bias.shape) != shape[:-1]):
+        raise ValueError(
+            "linear_cross_entropy takes an input (..., D), linear_weight (C, *lengths, D) and linear_bias "
+            f"(C, *lengths); got shapes {tuple(input.shape)}, {shape} and "
+            f"{None if linear_bias is None else tuple(linear_bias.shape)}"
+        )
+    if len(shape) > 2:  # classes come last
+        linear_weight = xp.reshape(xp.moveaxis(linear_weight, 0, -2), (prod(shape[:-1]), shape[-1]))
+        linear_bias = None if linear_bias is None else xp.reshape(xp.moveaxis(linear_bias, 0, -1), (-1,))
+    logits = xp.reshape(linear(input, linear_weight, linear_bias), (*input.shape[:-1], *shape[1:-1], shape[0]))
+    if ignore_index is not None and tuple(target.shape) == tuple(logits.shape):
+        raise ValueError(f"ignore_index={ignore_index} is a class, but the target has probabilities; leave it out")
+    return cross_entropy(
+        logits,
+        target,
+        weight,
+        ignore_index=-100 if ignore_index is None else ignore_index,
+        label_smoothing=label_smoothing,
+        reduction=reduction,
+    )
 
 
 @floating_op(

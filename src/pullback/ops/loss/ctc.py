@@ -7,7 +7,7 @@ from typing import Any
 from ...autodiff.examples import example, integers, normal, values
 from ...autodiff.op import op
 from ...autodiff.tensor import array_of
-from ...backends import Array, Namespace, backend_of, dtype_name, find_backend_of
+from ...backends import Array, Namespace, array_beside, backend_of, dtype_name, find_backend_of
 from ...backends.host import host
 from ..data_types import astype
 from ..elementwise import clip, logaddexp
@@ -20,7 +20,7 @@ from ..special import logsumexp
 from ..statistical import sum as total
 from ..utility import anywhere
 from .classification import check_integers
-from .reduction import Reduction, average, check_arrays
+from .reduction import Reduction, average, check_arrays, check_reduction
 
 __all__ = ["ctc_loss"]
 
@@ -70,8 +70,7 @@ def ctc_loss(
         raise ValueError(f"log_probs are (T, N, C), or (T, C) for one sequence; got shape {tuple(log_probs.shape)}")
     if not 0 <= blank < log_probs.shape[-1]:
         raise ValueError(f"blank is one of the classes, in [0, {log_probs.shape[-1]}); got {blank!r}")
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"reduction is 'mean', 'sum' or 'none'; got {reduction!r}")
+    check_reduction(reduction)
     dtype = log_probs.dtype
     if dtype_name(dtype) in ("float16", "bfloat16"):
         log_probs = astype(log_probs, "float32")  # sums over time outgrow these
@@ -93,11 +92,6 @@ def ctc_loss(
     return astype(losses, dtype, copy=False)
 
 
-def _place(x: Array) -> tuple[Any, Any]:
-    owner = backend_of(array_of(x))
-    return owner, owner.device_of(array_of(x))
-
-
 def _lengths(name: str, given: Lengths, log_probs: Array) -> Any:
     """Lengths as an array of int64, (N,), beside the log-probabilities."""
     sequences = log_probs.shape[1]
@@ -107,10 +101,8 @@ def _lengths(name: str, given: Lengths, log_probs: Array) -> Any:
         lengths = reshape(astype(given, "int64", copy=False), (-1,))
     else:
         numbers = list(given) if isinstance(given, Sequence) else [given]
-        owner, device = _place(log_probs)
-        lengths = owner.asarray(
-            [whole(n, f"each of {name}", least=None) for n in numbers], dtype="int64", device=device
-        )
+        counted = [whole(n, f"each of {name}", least=None) for n in numbers]
+        lengths = array_beside(array_of(log_probs), counted, "int64")
     if tuple(lengths.shape) != (sequences,):
         raise ValueError(f"{name} has one number for each of {sequences} sequences; got {lengths.shape[0]}")
     return lengths
@@ -127,14 +119,14 @@ def _in_rows(targets: Array, counts: Array, sequences: int, single: bool) -> Any
             f"targets are (N, S), or (sum of target_lengths,) one after the other; got {tuple(targets.shape)} "
             f"for {sequences} sequences"
         )
-    owner, device = _place(counts)
-    lengths = host.asarray(owner.to_host(array_of(counts)))
+    like = array_of(counts)
+    lengths = host.asarray(backend_of(like).to_host(like))
     if lengths.sum() != targets.shape[0]:
         raise ValueError(f"target_lengths add up to {lengths.sum()}, but there are {targets.shape[0]} targets")
     if not targets.shape[0]:
         return reshape(targets, (sequences, 0))
     places = (host.cumsum(lengths) - lengths)[:, None] + host.arange(lengths.max())
-    return targets[owner.asarray(host.minimum(places, targets.shape[0] - 1), device=device)]
+    return targets[array_beside(like, host.minimum(places, targets.shape[0] - 1))]
 
 
 _TARGETS = values([[1, 2, 1], [2, 2, 0], [1, 0, 0], [0, 0, 0]], differentiable=False)

@@ -2,11 +2,12 @@
 
 from ...autodiff.examples import example, normal, uniform, values
 from ...autodiff.tensor import array_of
-from ...backends import Array, Namespace, backend_of
+from ...backends import Array, Namespace, array_beside
 from ...backends.host import host
 from ..floating import check_floating, floating_op
 from ..indexing import take
 from ..linalg import vector_norm
+from ..precision import in_float32
 
 __all__ = ["cdist", "cosine_similarity", "pairwise_distance", "pdist"]
 
@@ -18,6 +19,7 @@ __all__ = ["cdist", "cosine_similarity", "pairwise_distance", "pdist"]
         *(example(normal(5, 3), normal(5, 3), p=p, eps=0.0) for p in (1.0, float("inf"))),
     ]
 )
+@in_float32
 def pairwise_distance(
     xp: Namespace, x1: Array, x2: Array, /, *, p: float = 2.0, eps: float = 1e-6, keepdims: bool = False
 ) -> Array:
@@ -41,6 +43,7 @@ def pairwise_distance(
         example(normal(3), normal(3), axis=0, eps=10.0),
     ]
 )
+@in_float32
 def cosine_similarity(xp: Namespace, x1: Array, x2: Array, /, *, axis: int = 1, eps: float = 1e-8) -> Array:
     """The cosine of the angle between vectors along an axis.
 
@@ -84,6 +87,5 @@ def pdist(xp: Namespace, x: Array, /, *, p: float = 2.0) -> Array:
     """
     if len(x.shape) != 2:
         raise ValueError(f"pdist takes (N, D); got {tuple(x.shape)}")
-    owner = backend_of(array_of(x))
-    first, second = (owner.asarray(i, device=x.device) for i in host.triu_indices(x.shape[0], 1))
+    first, second = (array_beside(array_of(x), i) for i in host.triu_indices(x.shape[0], 1))
     return vector_norm(take(x, first, axis=0) - take(x, second, axis=0), ord=p, axis=-1)

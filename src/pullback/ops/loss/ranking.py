@@ -8,6 +8,7 @@ from ...backends import Array, Namespace
 from ..creation import ones_like
 from ..elementwise import minimum
 from ..floating import floating_op
+from ..precision import in_float32
 from .distances import pairwise_distance
 from .reduction import Reduction, beside, check_arrays, check_same_shape, reduced
 
@@ -78,6 +79,7 @@ def hinge_embedding_loss(
         example(normal(3), normal(3), values(-1, differentiable=False), margin=-0.5),
     ]
 )
+@in_float32
 def cosine_embedding_loss(
     xp: Namespace,
     input1: Array,

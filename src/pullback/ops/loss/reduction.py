@@ -9,8 +9,8 @@ from ..statistical import mean
 from ..statistical import sum as total
 
 __all__ = [
-    "PAIR", "Reduction", "average", "beside", "check_arrays", "check_broadcasts", "check_same_shape", "check_scores",
-    "check_weight", "reduced", "share",
+    "PAIR", "Reduction", "average", "beside", "check_arrays", "check_broadcasts", "check_reduction",
+    "check_same_shape", "check_scores", "check_weight", "reduced", "share",
 ]  # fmt: skip
 
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
@@ -25,9 +25,14 @@ def reduced(xp: Namespace, losses: Array, reduction: str) -> Array:
         return xp.sum(losses) * nan if 0 in losses.shape else xp.mean(losses)
     if reduction == "sum":
         return xp.sum(losses)
-    if reduction == "none":
-        return losses
-    raise ValueError(f"reduction is 'mean', 'sum' or 'none'; got {reduction!r}")
+    check_reduction(reduction)
+    return losses
+
+
+def check_reduction(reduction: str) -> None:
+    """Raise ValueError for a reduction that there is not."""
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"reduction is 'mean', 'sum' or 'none'; got {reduction!r}")
 
 
 def average(losses: Array) -> Any:

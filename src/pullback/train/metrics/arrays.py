@@ -3,7 +3,7 @@
 from numbers import Integral
 from typing import Any, NamedTuple, Protocol
 
-from ...autodiff.tensor import Tensor
+from ...autodiff.tensor import array_of
 from ...backends import Array, backend_of, dtype_name, find_backend_of
 from ...backends.dtypes import is_floating
 from ...backends.host import host
@@ -128,7 +128,7 @@ def classes_on_host(name: str, prediction: Any, target: Any, threshold: float | 
 
 def as_array(x: Any) -> Array:
     """An array of real numbers where it lives; lists become one on the host. Raises TypeError for anything else."""
-    array = x.array if isinstance(x, Tensor) else x
+    array = array_of(x)
     if find_backend_of(array) is None:
         try:
             array = host.asarray(x)
