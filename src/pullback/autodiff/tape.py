@@ -141,7 +141,7 @@ def walk(
         for place, g in arrivals:
             present = gradients.get(place)
             if present is not None:
-                gradients[place] = present + g if type(g) is not dict else _merge(present, g)
+                gradients[place] = place.owner.add(present, g) if type(g) is not dict else _merge(present, g)
             else:
                 gradients[place] = g
                 if type(place) is not Leaf and place not in ends:

@@ -115,6 +115,10 @@ class Backend:
         device = self.device if device is None else self.find_device(device)
         return self.namespace.asarray(value, dtype=self.dtype(dtype), device=device, copy=copy)
 
+    def add(self, a: Array, b: Array, /) -> Array:
+        """The sum of two gradients, of one shape and data type; they may be Tensors."""
+        return a + b
+
     def from_scalar(self, value: Any, /) -> Array:
         """A result as an array: NumPy gives a scalar of its own where the standard promises a 0-d array."""
         return value

@@ -32,11 +32,12 @@ class Memory:
     def take(self, size: int) -> Any:
         """A block of at least so many bytes: one that is kept, of up to half as much again, or a new one."""
         with self.lock:
-            for fitting in (size, *(kept for kept in self.kept if size < kept <= size + size // 2)):
-                if self.kept.get(fitting):
-                    self.idle -= fitting
-                    self.used += fitting
-                    return self.kept[fitting].pop()
+            blocks = self.kept.get(size) or self.fitting(size)
+            if blocks:
+                block = blocks.pop()
+                self.idle -= block.size
+                self.used += block.size
+                return block
             self.shrink(max(self.most, self.used + size) + SPARE - self.used - size)
             try:
                 block = self.allocate(size)
@@ -46,6 +47,11 @@ class Memory:
             self.used += size
             self.most = max(self.most, self.used)
             return block
+
+    def fitting(self, size: int) -> list[Any]:
+        """The blocks of a size that is larger than this one, by up to half, if some are kept."""
+        kept = list(self.kept.items())
+        return next((blocks for larger, blocks in kept if blocks and size < larger <= size + size // 2), [])
 
     @staticmethod
     def allocate(size: int) -> Any:
@@ -60,7 +66,10 @@ class Memory:
         with self.lock:
             self.used -= size
             self.idle += size
-            self.kept.setdefault(size, []).append(block)
+            blocks = self.kept.get(size)
+            if blocks is None:
+                blocks = self.kept[size] = []
+            blocks.append(block)
 
     def shrink(self, most: int) -> None:
         """Let go of what is kept, the sizes that were first there first, until it is no more than this."""
@@ -104,7 +113,7 @@ def is_owned(x: Any) -> bool:
 def empty(shape: Any, dtype: Any) -> Any:
     """An array of this shape and dtype whose elements are whatever was there before."""
     dtype = np.dtype(dtype)
-    size = prod(map(int, shape)) * dtype.itemsize
+    size = dtype.itemsize * prod(map(int, shape))
     if size < LARGE:
         return np.empty(shape, dtype)
     step = 1 << (size.bit_length() - 4)

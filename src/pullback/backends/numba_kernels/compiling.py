@@ -23,7 +23,7 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-WORTHWHILE = 50_000
+WORTHWHILE = 1 << 15
 """From how many elements on compiling pays."""
 MULTIPLICATIONS = 8
 """How many of a matrix product's multiplications take as long as to read or write a number."""

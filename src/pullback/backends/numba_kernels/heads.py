@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, TypeAlias
 
 from ..host import host as np
-from .compiling import MULTIPLICATIONS, compiled, in_parts, inlined
+from .compiling import MULTIPLICATIONS, called, compiled, in_parts
 from .products import rows_times_panels, tile_lines
 from .tiles import columns_of_tile, vectors_of_tile
 from .vector_math import exp_up_to_0, log
@@ -69,7 +69,7 @@ def _for_all_heads(kernel: Callable[..., Any], options: Options, over: tuple[Any
 def _copies() -> tuple[Callable[..., None], Callable[..., None]]:
     """To put a matrix into panels of columns; and to copy one times a number."""
 
-    @inlined
+    @called
     def pack(x: Any, panels: Any) -> None:
         wide = panels.shape[2]
         for number in range(len(panels)):
@@ -80,7 +80,7 @@ def _copies() -> tuple[Callable[..., None], Callable[..., None]]:
                 for n in range(there):
                     into[n] = row[n]
 
-    @inlined
+    @called
     def take(x: Any, factor: Any, into: Any) -> None:
         for row in range(x.shape[0]):
             source, target = x[row], into[row]

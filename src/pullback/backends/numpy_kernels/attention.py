@@ -190,7 +190,9 @@ def _call(
         if mask.dtype not in (bool, query.dtype) or np.broadcast_shapes(batch, mask.shape[:-2]) != batch:
             return None
         mask = np.broadcast_to(mask, (*batch, query.shape[-2], key.shape[-2]))
-    q, k, v = (np.broadcast_to(_for_blas(x), (*batch, *x.shape[-2:])) for x in (query, key, value))
+    q, k, v = map(_for_blas, (query, key, value))
+    if not query.shape[:-2] == key.shape[:-2] == value.shape[:-2]:
+        q, k, v = (np.broadcast_to(x, (*batch, *x.shape[-2:])) for x in (q, k, v))
     size = prod(batch) * query.shape[-2] * key.shape[-2]
     return _Call(q, k, v, mask, scale, is_causal, query_start, batch, is_worthwhile(size))
 

@@ -1,6 +1,7 @@
 """Kernels of normalization: by columns where channels are normalized over positions, by rows over the last axes."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -199,14 +200,22 @@ def _compiles(rows: Any) -> bool:
 
 def _flat(factor: Any, otherwise: float, rows: Any) -> Any:
     """A weight or a bias as one row; without one, the number that changes nothing."""
-    if factor is None:
-        return np.full(rows.shape[1], otherwise, rows.dtype)
-    return np.ascontiguousarray(factor).reshape(-1)
+    return _row_of(otherwise, rows.shape[1], rows.dtype) if factor is None else np.ascontiguousarray(factor).reshape(-1)
+
+
+@lru_cache
+def _row_of(number: float, length: int, dtype: Any) -> Any:
+    return np.full(length, number, dtype)
 
 
 def _numbers(rows: Any, eps: float | None) -> tuple[Any, ...]:
     """What is added to the variance, one over the columns, and 1, in the dtype of the rows."""
-    return tuple(map(rows.dtype.type, (_least(rows, eps), 1 / rows.shape[1], 1)))
+    return _scalars(rows.dtype.type, float(_least(rows, eps)), rows.shape[1])
+
+
+@lru_cache
+def _scalars(kind: Any, least: float, columns: int) -> tuple[Any, ...]:
+    return kind(least), kind(1 / columns), kind(1)
 
 
 def _least(x: Any, eps: float | None) -> float:
