@@ -41,7 +41,9 @@ class NumpyBackend(Backend):
 
     def own(self, array: Array, /, *, shared: bool) -> Array:
         """As for every backend; what kernels made is no view, though its memory is kept by another array."""
-        return array if is_owned(array) and not shared else super().own(array, shared=shared)
+        if type(array) is _ndarray and not shared and (array.flags.owndata or is_owned(array)):
+            return array
+        return super().own(array, shared=shared)
 
     def find_device(self, device: Any, /) -> str:
         """The one device that NumPy has."""

@@ -18,9 +18,9 @@ __all__ = ["are_worthwhile", "in_rows"]
 def are_worthwhile(*arrays: Any) -> bool:
     """Whether arrays are for compiled functions: large, float32 or float64, and of one shape and dtype."""
     x = arrays[0]
-    return (
-        is_worthwhile(x.size) and is_float(x.dtype) and all(a.shape == x.shape and a.dtype == x.dtype for a in arrays)
-    )
+    if not is_worthwhile(x.size):
+        return False
+    return is_float(x.dtype) and all(a.shape == x.shape and a.dtype == x.dtype for a in arrays)
 
 
 def in_rows(function: Callable[..., None], *arrays: Any) -> Any:

@@ -23,6 +23,9 @@ def _compiles(parameter: Any) -> bool:
 
 
 def _in_blocks(update: Callable[..., None], *buffers: Any, **numbers: Any) -> None:
+    if buffers[0].size <= BLOCK:
+        update(*buffers, **numbers)
+        return
     for start in range(0, buffers[0].size, BLOCK):
         part = slice(start, start + BLOCK)
         update(*(None if x is None else x[part] for x in buffers), **numbers)
