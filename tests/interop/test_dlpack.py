@@ -139,7 +139,7 @@ def test_a_pickle_keeps_the_backend() -> None:
     assert type(x.array) is type(strict.ones(2))
 
 
-@pytest.mark.parametrize("given", [None, "abc", {}, object(), 2**70], ids=repr)
+@pytest.mark.parametrize("given", [None, "abc", {}, slice(3), 2**70], ids=repr)
 def test_what_is_no_number_becomes_no_tensor(given: Any) -> None:
     for make in (pb.asarray, pb.tensor):
         with pytest.raises(TypeError, match="expected numbers, nested sequences of them, or an array; got"):

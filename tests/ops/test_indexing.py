@@ -195,7 +195,7 @@ def test_narrow_indices_stand_among_many(name: str, dtype: str, place: Backend) 
         np.testing.assert_array_equal(narrow, wide)
 
 
-@pytest.mark.parametrize("key", [1.0, "a", (0, 1.5), np.asarray([0.5]), [0.5], object()], ids=repr)
+@pytest.mark.parametrize("key", [1.0, "a", (0, 1.5), np.asarray([0.5]), [0.5], range], ids=repr)
 def test_what_is_no_index_is_refused(key: Any) -> None:
     with pytest.raises(IndexError, match="an index"):
         pb.zeros((2, 2))[key]
