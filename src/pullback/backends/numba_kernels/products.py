@@ -112,6 +112,7 @@ def _in_tiles(vectors: int, itemsize: int, is_transposed: bool) -> Callable[...,
     """
     lanes, tall = VECTOR // itemsize, rows_of_tile()
     wide = max(vectors, 1) * lanes
+    next_row, next_step = (1, _ROW) if is_transposed else (_LINE, 1)
 
     @called
     def multiply(
@@ -145,16 +146,10 @@ def _in_tiles(vectors: int, itemsize: int, is_transposed: bool) -> Callable[...,
                     column = panel * wide
                     at = y_at + first * columns + column
                     of_sums, of_b = sums_at + first * sums_row + column, panel * b_panel + low * b_row
-                    if is_transposed:
-                        add_products(
-                            last - first, columns - column, vectors, y, at, columns, sums, of_sums, sums_row,
-                            lines, 0, 1, _ROW, here, b, of_b, b_row, here, summed,
-                        )  # fmt: skip
-                    else:
-                        add_products(
-                            last - first, columns - column, vectors, y, at, columns, sums, of_sums, sums_row,
-                            lines, 0, _LINE, 1, here, b, of_b, b_row, here, summed,
-                        )  # fmt: skip
+                    add_products(
+                        last - first, columns - column, vectors, y, at, columns, sums, of_sums, sums_row,
+                        lines, 0, next_row, next_step, here, b, of_b, b_row, here, summed,
+                    )  # fmt: skip
 
     return multiply
 
