@@ -1,12 +1,12 @@
 """How the vjps of an op are called: what each wants saved, and where its results go."""
 
-import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
 from ..backends import Backend, backend_of, find_backend_of, is_complex, is_floating
+from .parameters import parameters_of
 from .tape import Node, Output, Place
 from .tensor import Tensor
 
@@ -19,11 +19,10 @@ class Rule:
     __slots__ = ("arguments", "function", "lasting", "metadata", "name", "saves")
 
     def __init__(self, op: "Differentiable", arguments: tuple[str, ...], function: Callable[..., Any]) -> None:
-        parameters = list(inspect.signature(function).parameters.values())
-        positional = tuple(p.name for p in parameters if p.kind is not p.KEYWORD_ONLY)
+        positional, named = parameters_of(function)
         if positional[1:2] != ("g",):
             raise TypeError(f"a vjp of {op.name} starts with (xp, g, ...); got ({', '.join(positional)})")
-        strange = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in op.defaults]
+        strange = [name for name in named if name not in op.defaults]
         if strange:
             known = ", ".join(op.defaults)
             raise TypeError(f"a vjp of {op.name} takes its metadata ({known}); got {', '.join(strange)}")
@@ -32,7 +31,7 @@ class Rule:
         self.function = function
         self.lasting = op.lasting
         self.saves = positional[2:]
-        self.metadata = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        self.metadata = named
 
 
 class Step(NamedTuple):

@@ -6,11 +6,10 @@ serves every image, any number of axes, and all three operations.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import product
 from math import prod
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ..host import host as np
 from ..memory import empty
@@ -33,8 +32,7 @@ CHUNK = 2**16
 """Over how many elements of an image a weight's gradient is summed at a time: they fit into the second cache."""
 
 
-@dataclass(frozen=True)
-class Geometry:
+class Geometry(NamedTuple):
     """A convolution from (*lengths, ins) to (*positions, out), whose weight is (out, *kernel, ins / groups)."""
 
     lengths: Lengths
