@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from functools import wraps
-from inspect import signature
 from typing import Any, TypeVar, cast
 
+from ..autodiff.parameters import parameters_of
 from ..autodiff.tree import tree_map
 from ..backends import Namespace, dtype_name
 
@@ -21,7 +21,7 @@ def in_float32(function: F) -> F:
     What an op gives, the first of several, is of that array's dtype again; the others are statistics, and stay. So do
     the gradients of a vjp: the engine casts them after it has summed them to their inputs' shapes.
     """
-    is_vjp = "g" in signature(function).parameters
+    is_vjp = "g" in parameters_of(function)[0]
 
     @wraps(function)
     def run(xp: Namespace, *arrays: Any, **metadata: Any) -> Any:
