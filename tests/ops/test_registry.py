@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kernel_cases import calls_of, draw, updates_of, what_the_lines_say
 
 import pullback as pb
 import pullback.optim
@@ -26,11 +27,6 @@ CASES = [
     for number, example in enumerate(op.examples)
 ]
 DIFFERENTIABLE = [case for case in CASES if case.values[0].differentiable]
-
-
-def draw(example: Any, backend: Backend, dtype: str = "float64") -> list[Any]:
-    """The example's inputs as arrays of the backend, where it makes new ones."""
-    return verify.place(example.draw(), backend, dtype)
 
 
 def differentiable_inputs(op: Op[..., Any], example: Any, inputs: list[Any]) -> list[int]:
@@ -125,46 +121,16 @@ def test_what_needs_no_gradient_is_not_pulled(op: Op[..., Any], example: Any) ->
     verify.check_each_gradient_alone(op, inputs, example.metadata, chosen)
 
 
-KERNELS = [
-    pytest.param(op, rule, example, id=f"{name}-{number}")
-    for op in registry.values()
-    for rule in (None, *op.rules)
-    if (name := op.name if rule is None else rule.name) in numpy_kernels.kernels
-    for number, example in enumerate(op.examples)
-]
-
-
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(("op", "rule", "example"), KERNELS)
+@pytest.mark.parametrize(("op", "rule", "example"), calls_of(numpy_kernels.kernels))
 def test_kernels_agree_with_the_reference(op: Op[..., Any], rule: Any, example: Any, dtype: str) -> None:
-    numpy = open_backend("numpy")
-    inputs = draw(example, numpy, dtype)
-    function = op if rule is None else rule
-    kernel = numpy_kernels.kernels[function.name]
-    if rule is None:
-        arguments, metadata = inputs, example.metadata
-    else:
-        arguments, metadata = as_the_rule_sees_them(op, rule, example, inputs)
-    expected = function.function(numpy.namespace, *arguments, **metadata)
-    got = kernel(*arguments, **metadata)
-    if got is NotImplemented:
-        pytest.skip("the kernel leaves this call to the reference")
     tolerance = 2e-5 if dtype == "float32" else 1e-12
-    if rule is None:
-        got, expected = example.seen(numpy.namespace, got), example.seen(numpy.namespace, expected)
-    for a, b in zip(map(np.asarray, flatten(got)[0]), map(np.asarray, flatten(expected)[0]), strict=True):
-        if rule is not None:  # the engine sums what was broadcast, so a kernel may do so itself
-            b = b.sum(axis=tuple(range(b.ndim - a.ndim)), dtype=b.dtype)
+    for a, b in zip(*what_the_lines_say(numpy_kernels.kernels, op, rule, example, dtype), strict=True):
         assert (a.dtype, a.shape) == (b.dtype, b.shape)
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
-IN_PLACE = [
-    pytest.param(op, example, id=f"{op.name}-{number}")
-    for op in registry.values()
-    if f"{op.name}.in_place" in numpy_kernels.kernels
-    for number, example in enumerate(op.examples)
-]
+IN_PLACE = updates_of(numpy_kernels.kernels)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -194,25 +160,6 @@ def test_compiled_updates_are_the_rule_to_the_bit(op: Op[..., Any], example: Any
         numpy_kernels.kernels[f"{op.name}.in_place"](*inputs, **example.metadata)
     for got, value in zip((inputs[0], *inputs[2:]), expected, strict=True):
         np.testing.assert_array_equal(got, value)
-
-
-def as_the_rule_sees_them(
-    op: Op[..., Any], rule: Any, example: Any, inputs: list[Any]
-) -> tuple[list[Any], dict[str, Any]]:
-    """A rule's arguments: a drawn gradient, and what it saves of the example's inputs and output."""
-    metadata = {**op.defaults, **example.metadata}
-    full = [*inputs, *[None] * (len(op.inputs) - len(inputs))]
-    y = op(*inputs, **example.metadata)
-    values = dict(zip(op.inputs, full, strict=True)) | {"y": y}
-    values |= {f"{name}_shape": x.shape for name, x in zip(op.inputs, full, strict=True) if hasattr(x, "shape")}
-    real, imaginary = np.random.default_rng(7), np.random.default_rng(8)
-
-    def drawn(a: Any) -> Any:
-        g = np.asarray(real.standard_normal(a.shape), dtype=a.dtype)
-        return g + np.asarray(imaginary.standard_normal(a.shape) * 1j, dtype=a.dtype) if a.dtype.kind == "c" else g
-
-    g = tree_map(drawn, y)
-    return [g, *(values[name] for name in rule.saves)], {name: metadata[name] for name in rule.metadata}
 
 
 RULES = [pytest.param(op, rule, id=rule.name) for op in registry.values() for rule in op.rules if op.name != "alias"]

@@ -1,0 +1,92 @@
+// Softmax and its logarithm along contiguous rows.
+#include "numbers.cuh"
+
+// The greatest number of a row, and the sum of the exponentials of what the others lie below it, in one pass.
+template <class T, int N>
+__device__ void scan_row(const T* x, long long columns, wide_t<T>& greatest, wide_t<T>& total) {
+    using W = wide_t<T>;
+    W most = -INFINITY, sum = 0;
+    for (long long i = threadIdx.x * N; i < columns; i += blockDim.x * N) {
+        const Pack<T, N> pack = *reinterpret_cast<const Pack<T, N>*>(x + i);
+        W here = widen(pack.values[0]);
+#pragma unroll
+        for (int k = 1; k < N; ++k) here = Maximum()(here, (W)widen(pack.values[k]));
+        const W now = Maximum()(most, here);
+        if (now == -INFINITY) continue;  // nothing yet that is above 0
+        sum *= exp(most - now);
+#pragma unroll
+        for (int k = 0; k < N; ++k) sum += exp((W)widen(pack.values[k]) - now);
+        most = now;
+    }
+    greatest = reduce_row(most, Maximum());
+    total = reduce_row(most == -INFINITY ? (W)0 : sum * exp(most - greatest), Sum());
+}
+
+template <class T, int N, bool logarithm>
+__device__ void normalize_rows(const T* x, T* y, long long rows, long long columns) {
+    using W = wide_t<T>;
+    const long long row = (long long)blockIdx.x * blockDim.y + threadIdx.y;
+    if (row >= rows) return;  // all threads of a row leave together
+    x += row * columns;
+    y += row * columns;
+    W greatest, total;
+    scan_row<T, N>(x, columns, greatest, total);
+    const W factor = 1 / total, shift = greatest + log(total);
+    for (long long i = threadIdx.x * N; i < columns; i += blockDim.x * N) {
+        Pack<T, N> pack = *reinterpret_cast<const Pack<T, N>*>(x + i);
+#pragma unroll
+        for (int k = 0; k < N; ++k) {
+            const W value = widen(pack.values[k]);
+            pack.values[k] = narrow<T>(logarithm ? value - shift : exp(value - greatest) * factor);
+        }
+        *reinterpret_cast<Pack<T, N>*>(y + i) = pack;
+    }
+}
+
+template <class T, int N>
+__global__ void softmax(const T* x, T* y, long long rows, long long columns) {
+    normalize_rows<T, N, false>(x, y, rows, columns);
+}
+
+template <class T, int N>
+__global__ void log_softmax(const T* x, T* y, long long rows, long long columns) {
+    normalize_rows<T, N, true>(x, y, rows, columns);
+}
+
+template <class T, int N, bool logarithm>
+__device__ void pull_rows(const T* g, const T* y, T* gx, long long rows, long long columns) {
+    using W = wide_t<T>;
+    const long long row = (long long)blockIdx.x * blockDim.y + threadIdx.y;
+    if (row >= rows) return;
+    g += row * columns;
+    y += row * columns;
+    gx += row * columns;
+    W sum = 0;
+    for (long long i = threadIdx.x * N; i < columns; i += blockDim.x * N) {
+        const Pack<T, N> gs = *reinterpret_cast<const Pack<T, N>*>(g + i);
+        const Pack<T, N> ys = *reinterpret_cast<const Pack<T, N>*>(y + i);
+#pragma unroll
+        for (int k = 0; k < N; ++k) sum += logarithm ? (W)widen(gs.values[k]) : widen(gs.values[k]) * widen(ys.values[k]);
+    }
+    sum = reduce_row(sum, Sum());
+    for (long long i = threadIdx.x * N; i < columns; i += blockDim.x * N) {
+        const Pack<T, N> gs = *reinterpret_cast<const Pack<T, N>*>(g + i);
+        Pack<T, N> pack = *reinterpret_cast<const Pack<T, N>*>(y + i);
+#pragma unroll
+        for (int k = 0; k < N; ++k) {
+            const W of_output = widen(gs.values[k]), value = widen(pack.values[k]);
+            pack.values[k] = narrow<T>(logarithm ? of_output - exp(value) * sum : value * (of_output - sum));
+        }
+        *reinterpret_cast<Pack<T, N>*>(gx + i) = pack;
+    }
+}
+
+template <class T, int N>
+__global__ void softmax_vjp(const T* g, const T* y, T* gx, long long rows, long long columns) {
+    pull_rows<T, N, false>(g, y, gx, rows, columns);
+}
+
+template <class T, int N>
+__global__ void log_softmax_vjp(const T* g, const T* y, T* gx, long long rows, long long columns) {
+    pull_rows<T, N, true>(g, y, gx, rows, columns);
+}

@@ -1,0 +1,93 @@
+"""CuPy's kernels without a GPU: they compile for every one, and their arithmetic is that of the ops' own lines."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pytest
+from emulated_gpu import COMPILER, emulated_gpu
+from kernel_cases import calls_of, draw, updates_of, what_the_lines_say
+
+from pullback.autodiff.op import Op
+from pullback.backends import open_backend
+from pullback.backends.cupy_kernels import kernels
+from pullback.backends.cupy_kernels.launch import Source, sources
+
+pytestmark = pytest.mark.on_numpy
+on_the_processor = pytest.mark.skipif(COMPILER is None, reason="no C++ compiler is installed, such as g++")
+
+
+@pytest.fixture(params=["forwards", "backwards"])
+def gpu(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The kernels run on the processor, threads in one order or the other: results may not depend on it."""
+    with emulated_gpu(backwards=request.param == "backwards") as driver:
+        yield driver
+
+
+TOLERANCE = {"bfloat16": 2e-2, "float16": 3e-3, "float32": 2e-5, "float64": 1e-12}
+
+
+@on_the_processor
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("op", "rule", "example"), calls_of(kernels))
+def test_kernels_agree_with_the_reference(op: Op[..., Any], rule: Any, example: Any, dtype: str, gpu: Any) -> None:
+    for a, b in zip(*what_the_lines_say(kernels, op, rule, example, dtype), strict=True):
+        assert (a.dtype, a.shape) == (b.dtype, b.shape)
+        np.testing.assert_allclose(a, b, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype])
+
+
+@on_the_processor
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize(("op", "rule", "example"), calls_of(kernels))
+def test_half_precision_is_the_reference_rounded(op: Op[..., Any], rule: Any, example: Any, dtype: str) -> None:
+    pytest.importorskip("ml_dtypes", reason="ml_dtypes, which makes bfloat16, is not installed")
+    with emulated_gpu():
+        pairs = zip(*what_the_lines_say(kernels, op, rule, example, dtype), strict=True)
+    for a, b in pairs:
+        assert a.shape == b.shape
+        scale = max(1.0, float(np.max(np.abs(b), initial=0.0))) if b.dtype == np.float32 else 1.0
+        np.testing.assert_allclose(a.astype(b.dtype), b, rtol=TOLERANCE[dtype], atol=TOLERANCE[dtype] * scale)
+
+
+@on_the_processor
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("op", "example"), updates_of(kernels))
+def test_updates_in_place_are_the_rule_to_the_bit(op: Op[..., Any], example: Any, dtype: str, gpu: Any) -> None:
+    numpy = open_backend("numpy")
+    inputs = draw(example, numpy, dtype)
+    expected = op.function(numpy.namespace, *inputs, **example.metadata)
+    buffers = [x.copy() for x in inputs]
+    kernels[f"{op.name}.in_place"](*buffers, **example.metadata)
+    for got, value in zip((buffers[0], *buffers[2:]), expected, strict=True):
+        np.testing.assert_array_equal(got, value)
+
+
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+@pytest.mark.parametrize(
+    ("source", "types"), [pytest.param(s, t, id=f"{s.name}<{t}>") for s in sources for t in s.types]
+)
+def test_every_source_compiles_for_every_gpu(source: Source, types: str, architecture: str) -> None:
+    nvrtc = compiler()
+    program = nvrtc.createProgram(source.code, f"{source.name}.cu", (), ())
+    try:
+        for name in source.instances(types):
+            nvrtc.addNameExpression(program, name)
+        nvrtc.compileProgram(program, (f"-arch={architecture}", "-Werror", "all-warnings", *source.options))
+        assert all(nvrtc.getLoweredName(program, name) for name in source.instances(types))
+        assert len(nvrtc.getCUBIN(program)) > 0
+    except nvrtc.NVRTCError:
+        pytest.fail(nvrtc.getProgramLog(program))
+    finally:
+        nvrtc.destroyProgram(program)
+
+
+def compiler() -> Any:
+    """NVRTC, which needs no GPU; it is asked for by way of CuPy, as it will be when a kernel runs."""
+    pytest.importorskip("cupy", reason="cupy is not installed: pip install 'pullback[cuda13]'")
+    nvrtc = import_module("cupy_backends.cuda.libs.nvrtc")
+    try:
+        nvrtc.getVersion()
+    except (RuntimeError, ImportError, OSError) as error:
+        pytest.skip(f"NVRTC is not installed: pip install nvidia-cuda-nvrtc nvidia-cuda-runtime ({error})")
+    return nvrtc

@@ -1,0 +1,141 @@
+"""A stand-in for CuPy that compiles CUDA sources with the machine's C++ compiler and runs them on NumPy's arrays."""
+
+import ctypes
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pullback.backends.cupy_kernels import launch
+
+COMPILER = next(filter(None, map(shutil.which, ("g++", "clang++"))), None)
+HEADER = Path(__file__).with_name("emulated_cuda.h")
+GUARD = 64
+"""Bytes before and after an array that no kernel may write to."""
+_FOLDER = Path(os.environ.get("PULLBACK_EMULATED", Path(tempfile.gettempdir()) / f"pullback-emulated-{os.getuid()}"))
+
+
+class EmulatedNumpy:
+    """NumPy, whose new arrays hold what nobody has written, between bytes that are watched."""
+
+    def __init__(self) -> None:
+        self.watched: list[Any] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    def empty(self, shape: Any, dtype: Any = np.float32) -> Any:
+        """An array full of NaN or of the largest numbers: what is left of it shows in any result."""
+        dtype = np.dtype(dtype)
+        count = int(np.prod(shape))
+        block = np.full(count * dtype.itemsize + 3 * GUARD, 0xFF, np.uint8)
+        start = GUARD + -block.ctypes.data % GUARD
+        array = block[start : start + count * dtype.itemsize].view(dtype).reshape(shape)
+        self.watched.append((block, start, start + count * dtype.itemsize))
+        return array
+
+    def empty_like(self, x: Any, dtype: Any = None) -> Any:
+        """As `empty`, in another array's shape."""
+        return self.empty(x.shape, dtype or x.dtype)
+
+    def check(self) -> None:
+        """Raise AssertionError where something was written beside an array."""
+        watched, self.watched = self.watched, []
+        for block, start, stop in watched:
+            assert (block[:start] == 0xFF).all(), "a kernel wrote before an array"
+            assert (block[stop:] == 0xFF).all(), "a kernel wrote behind an array"
+
+
+class EmulatedDriver:
+    """Runs every launch block by block, thread by thread; `backwards` from the last to the first."""
+
+    processors = 2
+
+    def __init__(self, backwards: bool = False) -> None:
+        self.backwards = backwards
+        self.xp = EmulatedNumpy()
+        self.launched: list[str] = []
+
+    def load(self, code: str, functions: Sequence[str], options: tuple[str, ...]) -> dict[str, Callable[..., None]]:
+        """Compile a text, or take what was compiled of it before."""
+        library = _compiled(code, tuple(functions))
+        return {name: self._launcher(library, name, number) for number, name in enumerate(functions)}
+
+    def address(self, array: Any) -> int:
+        """Where an array's memory begins."""
+        return int(array.ctypes.data)
+
+    def _launcher(self, library: Any, name: str, number: int) -> Callable[..., None]:
+        run, kinds_of = getattr(library, f"run_{number}"), getattr(library, f"kinds_{number}")
+        run.restype = kinds_of.restype = ctypes.c_char_p
+        kinds = kinds_of().decode()
+
+        def launch_it(grid: tuple[int, ...], block: tuple[int, ...], arguments: Sequence[Any], shared_mem: int) -> None:
+            assert len(arguments) == len(kinds), f"{name} takes {len(kinds)} arguments; got {len(arguments)}"
+            pairs = zip(arguments, kinds, strict=True)
+            passed = [_passed(x, kind, f"{name}, argument {i}") for i, (x, kind) in enumerate(pairs)]
+            pointers = (ctypes.c_void_p * len(passed))(*(ctypes.addressof(x) for x in passed))
+            shape = (ctypes.c_int * 6)(*(*grid, 1, 1)[:3], *(*block, 1, 1)[:3])
+            assert shape[3] * shape[4] * shape[5] <= 1024, f"{name}: a block has at most 1024 threads; got {block}"
+            assert shape[1] < 65536, f"{name}: a grid is below 65536 in its other axes; got {grid}"
+            assert shape[2] < 65536, f"{name}: a grid is below 65536 in its other axes; got {grid}"
+            assert shared_mem <= 227 << 10, f"{name}: a block has at most 227 KiB of memory; asked for {shared_mem}"
+            wrong = run(pointers, len(passed), shape, ctypes.c_long(shared_mem), ctypes.c_bool(self.backwards))
+            assert not wrong, f"{name}: {wrong.decode()}"
+            self.launched.append(name)
+
+        return launch_it
+
+
+def _passed(x: Any, kind: str, what: str) -> Any:
+    if x is None or isinstance(x, np.ndarray):
+        assert kind == "p", f"{what} is an array, which the kernel does not take as a pointer"
+        return ctypes.c_void_p(0 if x is None else x.ctypes.data)
+    if isinstance(x, float):
+        assert kind == "d", f"{what} is a number with a point, which the kernel must take as double"
+        return ctypes.c_double(x)
+    assert isinstance(x, int), f"{what}: arrays, int and float are passed; got {type(x).__name__}"
+    assert kind == "i", f"{what} is a whole number, which the kernel must take as long long"
+    return ctypes.c_longlong(x)
+
+
+def _compiled(code: str, functions: tuple[str, ...]) -> Any:
+    entries = "\n".join(
+        f'extern "C" const char* run_{i}(void** given, int count, const int* shape, long shared, bool backwards) '
+        f"{{ return emulated::launch({name}, given, count, shape, shared, backwards); }}\n"
+        f'extern "C" const char* kinds_{i}() {{ return emulated::kinds({name}); }}'
+        for i, name in enumerate(functions)
+    )
+    text = f'#include "{HEADER}"\n{code}\n{entries}\n'
+    key = hashlib.sha256((text + HEADER.read_text("utf-8")).encode()).hexdigest()[:24]
+    _FOLDER.mkdir(parents=True, exist_ok=True)
+    library = _FOLDER / f"{key}.so"
+    if not library.exists():
+        source = _FOLDER / f"{key}-{os.getpid()}.cpp"
+        source.write_text(text, "utf-8")
+        made = source.with_suffix(".so")
+        command = [COMPILER, "-std=c++17", "-O1", "-ffp-contract=off", "-w", "-shared", "-fPIC", source, "-o", made]
+        done = subprocess.run(command, capture_output=True, text=True)  # type: ignore[arg-type]
+        assert done.returncode == 0, f"the processor's compiler refuses the source:\n{done.stderr[:4000]}"
+        made.replace(library)
+        source.unlink()
+    return ctypes.CDLL(str(library))
+
+
+@contextmanager
+def emulated_gpu(backwards: bool = False) -> Iterator[EmulatedDriver]:
+    """Inside, CuPy's kernels take NumPy's arrays and run on the processor."""
+    driver = EmulatedDriver(backwards)
+    former = launch.use_driver(driver)
+    try:
+        yield driver
+        driver.xp.check()
+    finally:
+        launch.use_driver(former)
