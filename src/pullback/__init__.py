@@ -13,6 +13,8 @@ from .autodiff import (
     CustomOp,
     Op,
     Tensor,
+    autocast,
+    autocasts_to,
     check_grads,
     checkpoint,
     custom_op,
@@ -29,7 +31,19 @@ from .autodiff import (
     vjp,
     vmap,
 )
-from .backends import DTYPES, BackendMismatch, BackendUnavailable, backend, backends, use
+from .backends import (
+    DTYPES,
+    BackendMismatch,
+    BackendUnavailable,
+    OutOfMemory,
+    backend,
+    backends,
+    memory_stats,
+    release_memory,
+    synchronize,
+    use,
+    watch_transfers,
+)
 from .ops import *
 
 if TYPE_CHECKING:
@@ -43,7 +57,10 @@ __all__ = [
     "BackendUnavailable",
     "CustomOp",
     "Op",
+    "OutOfMemory",
     "Tensor",
+    "autocast",
+    "autocasts_to",
     "backend",
     "backends",
     "check_grads",
@@ -59,16 +76,20 @@ __all__ = [
     "interop",
     "jacobian",
     "jvp",
+    "memory_stats",
     "nn",
     "no_grad",
     "op",
     "optim",
+    "release_memory",
+    "synchronize",
     "train",
     "tree_map",
     "use",
     "value_and_grad",
     "vjp",
     "vmap",
+    "watch_transfers",
 ]
 __all__ += ops.__all__
 

@@ -9,6 +9,7 @@ import pytest
 from emulated_gpu import COMPILER, emulated_gpu
 from kernel_cases import calls_of, draw, updates_of, what_the_lines_say
 
+import pullback.optim  # noqa: F401 (its rules are ops too)
 from pullback.autodiff.op import Op
 from pullback.backends import open_backend
 from pullback.backends.cupy_kernels import kernels

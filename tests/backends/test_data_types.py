@@ -52,8 +52,10 @@ def test_a_data_type_is_compared_with_anything() -> None:
 @pytest.mark.parametrize("name", ["bfloat16", "foo", "sum"])
 @pytest.mark.parametrize("make", [lambda name: pb.ones(2).astype(name), lambda name: pb.ones(2, dtype=name)])
 def test_the_data_types_to_choose_from_are_those_of_the_backend(make, name, place):
+    if name in DTYPES and hasattr(place.namespace, name):
+        pytest.skip(f"{place.name} has {name}")
     with pytest.raises(TypeError, match=rf"backend has no data type '{name}'; name one of bool, .*, complex128$") as e:
         make(name)
     offered = str(e.value).rpartition("name one of ")[2].split(", ")
     assert offered == [name for name in DTYPES if hasattr(place.namespace, name)]
-    assert "bfloat16" not in offered
+    assert name not in offered

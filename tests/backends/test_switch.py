@@ -187,7 +187,21 @@ def fake_cupy(tmp_path):
 
 NO_DEVICE = """
 class cuda:
-    is_available = staticmethod(lambda: False)
+    class runtime:
+        driverGetVersion = runtimeGetVersion = staticmethod(lambda: 13020)
+        getDeviceCount = staticmethod(lambda: 0)
+"""
+NO_DRIVER = """
+class cuda:
+    class runtime:
+        driverGetVersion = staticmethod(lambda: 0)
+        runtimeGetVersion = staticmethod(lambda: 13020)
+"""
+OLD_DRIVER = """
+class cuda:
+    class runtime:
+        driverGetVersion = staticmethod(lambda: 12080)
+        runtimeGetVersion = staticmethod(lambda: 13020)
 """
 BROKEN = "raise ImportError('libcublas.so.13: cannot open shared object file\\nand more')"
 TWO_DEVICES = """
@@ -200,26 +214,37 @@ class cuda:
             cuda.current = self.id
     class runtime:
         getDeviceCount = staticmethod(lambda: 2)
-    is_available = staticmethod(lambda: True)
+        driverGetVersion = runtimeGetVersion = staticmethod(lambda: 13020)
+    get_allocator = staticmethod(lambda: None)
+    set_allocator = staticmethod(lambda allocator: None)
 """
 
 
 REASONS = {
     NO_DEVICE: "the driver found no CUDA device; check that `nvidia-smi` lists one",
+    NO_DRIVER: "there is no NVIDIA driver; check that `nvidia-smi` lists a GPU",
+    OLD_DRIVER: "the driver is for CUDA 12.8; update the driver, or pip install 'pullback[cuda12]'",
     BROKEN: "importing it failed (libcublas.so.13: cannot open shared object file)",
 }
 
 
-@pytest.mark.parametrize("module", REASONS, ids=["no device", "broken"])
+@pytest.mark.parametrize("module", REASONS, ids=["no device", "no driver", "old driver", "broken"])
 def test_cupy_that_cannot_be_used_says_why(fake_cupy, module):
-    path, reason = fake_cupy(module), f"cupy is installed, but {REASONS[module]}"
-    printed, _ = run_python("import pullback as pb; print(pb.backends()['cupy'])", PYTHONPATH=path)
+    path, reason = fake_cupy(module), REASONS[module]
+    printed, warned = run_python("import pullback as pb; print(pb.backends()['cupy'])", PYTHONPATH=path)
     assert printed.startswith("Availability(usable=False, reason=")
+    assert "cupy is installed" in printed
     assert reason in printed
+    assert not warned
     _, complaint = run_python("import pullback as pb; pb.use('cupy')", PYTHONPATH=path)
-    assert f"BackendUnavailable: the cupy backend cannot be used here: {reason}" in complaint
+    last = complaint.splitlines()[-1]
+    assert "BackendUnavailable: the cupy backend cannot be used here: cupy is installed" in last
+    assert reason in last
     code = "import logging, pullback as pb; logging.basicConfig(level=logging.INFO); pb.use('auto')"
-    assert f"backend auto: numpy ({reason}" in run_python(code, PYTHONPATH=path)[1]
+    logged = run_python(code, PYTHONPATH=path)[1]
+    assert "backend auto: numpy (cupy is installed" in logged
+    assert reason in logged
+    assert len(logged.splitlines()) == 1
 
 
 def test_cupy_that_is_not_installed_says_how_to_install_it():

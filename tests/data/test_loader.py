@@ -176,6 +176,22 @@ def test_no_more_is_prepared_than_was_asked_for():
     assert prefetching_threads() == []
 
 
+def test_what_is_begun_ahead_is_begun_in_order_by_the_thread_that_asks():
+    begun, here = [], threading.get_ident()
+
+    def begin(number):
+        assert threading.get_ident() == here
+        begun.append(number)
+        return -number
+
+    ahead = prefetch(iter(range(1, 30)), depth=3, begin=begin)
+    for number in range(1, 30):
+        assert next(ahead) == -number
+        assert begun == list(range(1, len(begun) + 1))
+        assert number <= len(begun) <= number + 3
+    assert list(ahead) == []
+
+
 def test_what_the_thread_raises_is_raised_where_the_batch_is_wanted():
     def items():
         yield 1

@@ -78,6 +78,19 @@ def test_memory_is_shared_with_pytorch_both_ways(dtype: str) -> None:
     assert address(pb.from_dlpack(theirs, copy=True)) != address(x)
 
 
+@pytest.mark.parametrize("dtype", ["bool", "int8", "int32", "float16", "float32", "complex64"])
+def test_memory_is_shared_with_jax_both_ways(dtype: str) -> None:
+    jax = pytest.importorskip("jax")
+    block = np.zeros(64 + 16, np.uint8)  # JAX shares what begins at a multiple of 64 bytes, and copies the rest
+    start = -block.ctypes.data % 64
+    x = pb.from_dlpack(block[start:][: 2 * np.dtype(dtype).itemsize].view(dtype))
+    theirs = jax.dlpack.from_dlpack(x)
+    assert theirs.unsafe_buffer_pointer() == address(x)
+    ours = pb.from_dlpack(theirs)
+    assert (address(ours), ours.shape, ours.dtype) == (address(x), (2,), getattr(pb, dtype))
+    assert address(pb.from_dlpack(theirs, copy=True)) != address(x)
+
+
 @pytest.mark.parity
 def test_what_another_library_records_is_refused_by_it() -> None:
     torch = pytest.importorskip("torch")

@@ -64,6 +64,13 @@ static const char* failure;
 static void (*body)(void*);
 static void* body_argument;
 
+struct Copy {
+    void* to;
+    const void* from;
+    int bytes;
+};
+static std::vector<std::vector<std::vector<Copy>>> copies;  // of each thread, by group; the last one is not yet whole
+
 inline int rank() { return current; }
 inline int lane() { return current % 32; }
 inline Warp& warp() { return warps[current / 32]; }
@@ -130,6 +137,7 @@ inline const char* run_block(bool backwards) {
     if ((int)fibers.size() < threads) fibers.resize(threads);
     warps.assign((threads + 31) / 32, Warp());
     of_block = Barrier();
+    copies.assign(threads, {{}});
     alive = threads;
     failure = nullptr;
     for (int i = 0; i < threads; ++i) {
@@ -322,6 +330,7 @@ inline float __expf(float x) { return std::exp(x); }
 inline float __logf(float x) { return std::log(x); }
 inline float __fdividef(float a, float b) { return a / b; }
 inline float __frcp_rn(float x) { return 1 / x; }
+inline float exp2_approximate(float x) { return std::exp2(x); }
 // CUDA has these for every pair of arithmetic types.
 template <class A, class B>
 inline std::common_type_t<A, B> min(A a, B b) {
@@ -347,6 +356,93 @@ inline unsigned short float_to_half(float x) {
     if (size >= 65520) return sign | 0x7c00;
     int exponent;
     std::frexp(size, &exponent);
-    if (exponent < -13) return sign | (unsigned)std::nearbyint(std::ldexp(size, 24));
+    if (size == 0 || exponent < -13) return sign | (unsigned)std::nearbyint(std::ldexp(size, 24));
     return sign | (((unsigned)(exponent + 14) << 10) + (unsigned)std::nearbyint(std::ldexp(size, 11 - exponent)) - 1024);
+}
+
+// Tensor cores: see tensor_cores.cuh.
+namespace emulated {
+
+inline void load(unsigned (&fragment)[4], const void* row, bool transposed) {
+    exchange(warp().lanes, row);
+    for (int matrix = 0; matrix < 4; ++matrix) {
+        unsigned short pair[2];
+        for (int k = 0; k < 2; ++k) {
+            const int i = lane() / 4, j = 2 * (lane() % 4) + k;
+            const void* from = of_lane<const void*>(matrix * 8 + (transposed ? j : i));
+            if ((std::uintptr_t)from % 16) fail("a row of a matrix does not begin at a multiple of 16 bytes");
+            pair[k] = static_cast<const unsigned short*>(from)[transposed ? i : j];
+        }
+        fragment[matrix] = pair[0] | (unsigned)pair[1] << 16;
+    }
+    exchanged();
+}
+
+template <class T>
+inline float number_of(unsigned pair, int which) {
+    static std::vector<float> numbers;  // of all bits
+    if (numbers.empty())
+        for (unsigned bits = 0; bits < 65536; ++bits) numbers.push_back(widen(T{(unsigned short)bits}));
+    return numbers[which ? pair >> 16 : pair & 0xffff];
+}
+
+}  // namespace emulated
+
+inline void load_matrices(unsigned (&fragment)[4], const void* row) { emulated::load(fragment, row, false); }
+inline void load_transposed(unsigned (&fragment)[4], const void* row) { emulated::load(fragment, row, true); }
+
+template <class T>
+inline void multiply_add(float (&sum)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+    struct Numbers {
+        float a[8], b[4];
+    } mine;
+    for (int k = 0; k < 8; ++k) mine.a[k] = emulated::number_of<T>(a[k / 2], k % 2);
+    for (int k = 0; k < 4; ++k) mine.b[k] = emulated::number_of<T>(k / 2 ? b1 : b0, k % 2);
+    emulated::exchange(emulated::warp().lanes, mine);
+    for (int at = 0; at < 16; at += 2) {
+        const int lane = at % 8 / 2, right = at / 8;
+        for (int row = 0; row < 2; ++row) {
+            const Numbers& left = reinterpret_cast<Numbers&>(emulated::warp().slots[emulated::lane() / 4 * 4 + lane]);
+            for (int column = 0; column < 2; ++column) {
+                const int of = (emulated::lane() % 4 * 2 + column) * 4 + lane;
+                const Numbers& down = reinterpret_cast<Numbers&>(emulated::warp().slots[of]);
+                for (int k = 0; k < 2; ++k) sum[2 * row + column] += left.a[4 * right + 2 * row + k] * down.b[2 * right + k];
+            }
+        }
+    }
+    emulated::exchanged();
+}
+
+// Of numbers.cuh.
+template <class T>
+struct Wide;
+template <class T>
+T narrow(typename Wide<T>::type);
+
+template <class T>
+inline unsigned pair_of(float first, float second) {
+    struct {
+        T numbers[2];
+    } pair = {{narrow<T>(first), narrow<T>(second)}};
+    return same_bits<unsigned>(pair);
+}
+
+// Copies come when they are waited for, and no sooner.
+template <int bytes>
+inline void copy_later(void* to, const void* from, bool is_there) {
+    static_assert(bytes == 4 || bytes == 8 || bytes == 16, "4, 8 or 16 bytes are copied at once");
+    if (((std::uintptr_t)to | (is_there ? (std::uintptr_t)from : 0)) % bytes) emulated::fail("a copy is from or to a place that is no multiple of its size");
+    emulated::copies[emulated::rank()].back().push_back({to, is_there ? from : nullptr, bytes});
+}
+inline void end_group_of_copies() { emulated::copies[emulated::rank()].emplace_back(); }
+template <int but>
+inline void wait_for_copies() {
+    auto& groups = emulated::copies[emulated::rank()];
+    while ((int)groups.size() > but + 1) {
+        for (const emulated::Copy& copy : groups.front()) {
+            if (copy.from) std::memcpy(copy.to, copy.from, copy.bytes);
+            else std::memset(copy.to, 0, copy.bytes);
+        }
+        groups.erase(groups.begin());
+    }
 }

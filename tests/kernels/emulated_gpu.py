@@ -12,7 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+from emulated_cublas import EmulatedCublas
 
+from pullback.autodiff.op import registry
+from pullback.backends import cupy_kernels, open_backend
 from pullback.backends.cupy_kernels import launch
 
 COMPILER = next(filter(None, map(shutil.which, ("g++", "clang++"))), None)
@@ -62,6 +66,17 @@ class EmulatedDriver:
         self.backwards = backwards
         self.xp = EmulatedNumpy()
         self.launched: list[str] = []
+        self.cublas = EmulatedCublas()
+        self.cublaslt: Any = None
+        self.cudnn: Any = None
+
+    def cublas_handle(self) -> int:
+        """The one that the stand-in for cuBLAS knows."""
+        return 7
+
+    def place(self) -> tuple[int, int]:
+        """A device, and a stream that the stand-in for cuBLASLt knows."""
+        return 0, 23
 
     def load(self, code: str, functions: Sequence[str], options: tuple[str, ...]) -> dict[str, Callable[..., None]]:
         """Compile a text, or take what was compiled of it before."""
@@ -139,3 +154,16 @@ def emulated_gpu(backwards: bool = False) -> Iterator[EmulatedDriver]:
         driver.xp.check()
     finally:
         launch.use_driver(former)
+
+
+@contextmanager
+def numpy_with_cupys_kernels() -> Iterator[EmulatedDriver]:
+    """Inside, all that is done with NumPy's arrays runs as it would with CuPy's: by CuPy's kernels, emulated."""
+    numpy = open_backend("numpy")
+    with pytest.MonkeyPatch.context() as patch, emulated_gpu() as driver:
+        patch.setattr(type(numpy), "kernels", cupy_kernels.kernels)
+        patch.setattr(type(numpy), "gathers", True)
+        patch.setattr(numpy, "implementations", {})
+        for op in registry.values():
+            patch.setattr(op, "_runs", {})
+        yield driver

@@ -133,3 +133,25 @@ def test_sequentials_are_joined():
     both += [c]
     assert isinstance(both, nn.Sequential)
     assert [*both.named_children()] == [("0", a), ("1", b), ("2", c)]
+
+
+def test_a_linear_and_a_relu_run_as_one_op_unless_somebody_hooks_into_them():
+    row = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 4), nn.ReLU(), nn.ReLU(), nn.Linear(4, 2))
+    x = pb.random.normal((5, 3))
+    expected = x
+    for module in row:
+        expected = module(expected)
+
+    def ops_of(y):
+        found, node = [], y.node
+        while hasattr(node, "plan"):
+            found.append(node.plan.op.name)
+            node = node.parents[0]
+        return found[::-1]
+
+    assert ops_of(row(x)) == ["linear_relu", "linear_relu", "relu", "linear"]
+    assert pb.all(row(x) == expected)
+    seen = []
+    with row[1].register_forward_hook(lambda module, given, y: seen.append(y.shape)):
+        assert ops_of(row(x)) == ["linear", "relu", "linear_relu", "relu", "linear"]
+    assert seen == [(5, 4)]

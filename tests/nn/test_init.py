@@ -37,6 +37,20 @@ def test_they_fill_in_place_with_the_same_bits_on_every_backend(place, fill, opt
     np.testing.assert_array_equal(p.numpy(), expected.numpy())
 
 
+@pytest.mark.parity
+@each_random
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_pytorch_gets_the_same_bits_too(fill, options, dtype):
+    pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'pullback[parity]'")
+    pytest.importorskip("ml_dtypes", reason="ml_dtypes, which makes bfloat16, is not installed")
+    weights = []
+    for name in ("torch", "numpy"):
+        with pb.use(name):
+            filled = fill(pb.empty((31, 17), dtype=dtype), **options, generator=pb.random.Generator(3))
+            weights.append(filled.astype("float64").numpy())
+    np.testing.assert_array_equal(*weights)
+
+
 def test_a_tensor_is_filled_where_it_lives_whatever_the_current_backend():
     with pb.use("array_api_strict", "device1"):
         p = nn.Parameter(pb.empty((4, 3)))

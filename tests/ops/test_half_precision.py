@@ -1,9 +1,13 @@
-"""Ops that square, or sum many values, give of float16 what float64 gives, to the digits that float16 has."""
+"""Ops give of float16 and bfloat16 what wider types give, to the digits that those have; also where values are many."""
 
 import numpy as np
 import pytest
 
 import pullback as pb
+from pullback.autodiff import verify
+from pullback.autodiff.op import registry
+from pullback.autodiff.tree import flatten
+from pullback.backends import find_backend_of
 
 pytestmark = pytest.mark.on_numpy  # array_api_strict has no float16
 
@@ -106,3 +110,60 @@ def test_running_statistics_keep_their_dtype(dtype):
         assert layer.running_mean.dtype == layer.running_var.dtype == pb.float32
         layer.to(dtype="float16")(pb.asarray(X, dtype=dtype))
         assert layer.running_mean.dtype == layer.running_var.dtype == pb.float16
+
+
+def halves(arrays, dtype):
+    return [x.astype(dtype) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in arrays]
+
+
+def outputs_and_gradients(op, example, inputs):
+    """What an op gives, and the gradients of its inputs for a gradient like cosines; as lists of host arrays."""
+    chosen = [i for i in verify.inputs_with_gradients(op, inputs) if example.inputs[i].differentiable]
+    chosen = chosen if op.differentiable else []
+    given = [pb.Tensor(x).requires_grad_(i in chosen) if find_backend_of(x) else x for i, x in enumerate(inputs)]
+    outputs = flatten(example.seen(pb, op(*given, **example.metadata)))[0]
+    for y in outputs:
+        if y.requires_grad:
+            pattern = np.round(16 * np.cos(np.arange(y.size))).reshape(y.shape) / 16  # exact in every type
+            y.backward(pb.asarray(pattern, dtype=y.dtype), retain_graph=True)
+    gradients = [given[i].grad for i in chosen]
+    return [y.numpy() for y in outputs], [None if g is None else g.numpy() for g in gradients]
+
+
+# LAPACK has no half precision, and NumPy raises for float16; of bfloat16 it takes what ml_dtypes makes of it.
+_WITH_LAPACK = ("linalg",)
+# Gradients that are made of the result, which has few digits where it is large: exp(x - y) of a y about 1000.
+_OF_THE_RESULT = {("logaddexp", 2), ("logsumexp", 7)}
+REAL = [
+    pytest.param(op, number, id=f"{op.name}-{number}")
+    for op in registry.values()
+    for number, example in enumerate(op.examples)
+    if op.function.__module__.startswith("pullback.ops.")
+    and not any(part in op.function.__module__ for part in _WITH_LAPACK)
+    and any(isinstance(x, np.ndarray) and x.dtype.kind == "f" for x in example.draw())
+]
+
+
+@pytest.mark.filterwarnings("ignore:.*encountered in:RuntimeWarning")
+@pytest.mark.parametrize(("op", "number"), REAL)
+def test_every_op_gives_of_bfloat16_what_it_gives_of_float32(op, number):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    example = op.examples[number]
+    inputs = halves(example.draw(), ml_dtypes.bfloat16)
+    exact = outputs_and_gradients(op, example, halves_widened(inputs))
+    in_float16 = outputs_and_gradients(op, example, halves(halves_widened(inputs), "float16"))
+    got = outputs_and_gradients(op, example, inputs)
+    digits = 6 if "recurrent" in op.function.__module__ else 7  # where each step rounds what the next one starts from
+    for part, values in enumerate(got):
+        known = [b[np.isfinite(b)] for b in exact[part] if b is not None and b.dtype.kind == "f"]
+        greatest = max((np.abs(b).max(initial=0) for b in known), default=0.0)
+        for a, b, like in zip(values, exact[part], in_float16[part], strict=True):
+            if a is None:
+                continue
+            assert a.dtype == ("bfloat16" if like.dtype == "float16" else like.dtype)
+            if b.dtype.kind == "f" and (part == 0 or (op.name, number) not in _OF_THE_RESULT):
+                np.testing.assert_allclose(a.astype("float64"), b, rtol=2**-6, atol=2.0**-digits * greatest)
+
+
+def halves_widened(inputs):
+    return [x.astype("float32") if getattr(x, "dtype", None) == "bfloat16" else x for x in inputs]

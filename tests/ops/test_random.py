@@ -1,12 +1,22 @@
+from collections.abc import Callable
+from decimal import Decimal, getcontext
+from typing import Any
+
 import numpy as np
 import pytest
+from emulated_gpu import COMPILER, emulated_gpu
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
 import pullback as pb
-from pullback.backends import Backend
-from pullback.ops.random import random_bits
+from pullback.autodiff.op import registry
+from pullback.backends import Backend, numpy_kernels, open_backend
+from pullback.backends.cupy_kernels import kernels as cupy_kernels
+from pullback.backends.numba_kernels.random import normals as compiled_normals
+from pullback.backends.numpy_kernels import random as kernels
+from pullback.ops.random import distributions, random_bits
+from pullback.ops.random.bits import philox
 
 
 @settings(max_examples=50, deadline=None)
@@ -20,24 +30,216 @@ def test_the_op_s_own_lines_are_numpys_philox(seed: int, offset: int, size: int)
     np.testing.assert_array_equal(got.view(np.uint64), expected)
 
 
+# Counter, key and words of philox4x64-10 in the file kat_vectors of Random123.
+PUBLISHED = [
+    ([0] * 4, [0] * 2, [0x16554D9ECA36314C, 0xDB20FE9D672D0FDC, 0xD7E772CEE186176B, 0x7E68B68AEC7BA23B]),
+    (
+        [2**64 - 1] * 4,
+        [2**64 - 1] * 2,
+        [0x87B092C3013FE90B, 0x438C3C67BE8D0224, 0x9CC7D7C69CD777B6, 0xA09CAEBF594F0BA0],
+    ),
+    (
+        [0x243F6A8885A308D3, 0x13198A2E03707344, 0xA4093822299F31D0, 0x082EFA98EC4E6C89],
+        [0x452821E638D01377, 0xBE5466CF34E90C6C],
+        [0xA528F45403E61D95, 0x38C72DBD566E9788, 0xA5A1610E72FD18B5, 0x57BD43B5E52B7FE6],
+    ),
+]
+
+
+@pytest.mark.parametrize(("counter", "key", "expected"), PUBLISHED, ids=["zeros", "ones", "pi"])
+def test_its_authors_answers_are_found(counter: list[int], key: list[int], expected: list[int], place: Backend) -> None:
+    words = [place.from_host(np.asarray([word], np.uint64).view(np.int64)) for word in counter]
+    found = philox(place.namespace, words, (key[0], key[1]))
+    assert [int(place.to_host(word).view(np.uint64)[0]) for word in found] == expected
+
+
+DRAWS: list[tuple[str, dict[str, Any], tuple[str, ...]]] = [
+    ("random_bits", {}, ("float32",)),
+    ("random_mask", {"least": 5 << 20, "digits": 24}, ("float32",)),
+    ("random_mask", {"least": 1 << 53, "digits": 53}, ("float32",)),
+    ("random_integers", {"low": -3, "high": 1000}, ("int32", "int64")),
+    ("random_integers", {"low": -(2**63), "high": 2**62}, ("int64",)),
+    ("random_uniform", {}, ("float64", "float32", "float16", "bfloat16")),
+    ("random_uniform", {"low": -0.1, "high": 0.3}, ("float64", "float32", "float16", "bfloat16")),
+    ("random_normal", {}, ("float64", "float32", "float16", "bfloat16")),
+    ("random_normal", {"mean": 1.0, "std": 0.02}, ("float64", "float32", "float16", "bfloat16")),
+]
+each_draw = pytest.mark.parametrize(
+    ("name", "options", "dtype"),
+    [
+        pytest.param(name, options, dtype, id=f"{name}-{number}-{dtype}")
+        for number, (name, options, dtypes) in enumerate(DRAWS)
+        for dtype in dtypes
+    ],
+)
+STARTS = ((0, 0), (2**64 - 1, 5), (77, 2**40))
+"""Seeds and offsets."""
+
+
+def draw(run: Callable[..., Any], like: Any, name: str, size: int, start: tuple[int, int], **options: Any) -> Any:
+    shape = {"size": size} if name == "random_bits" else {"shape": (size,)}
+    return run(like, seed=start[0], offset=start[1], **shape, **options)
+
+
+def drawn_by_the_lines(name: str, dtype: str, size: int, start: tuple[int, int], **options: Any) -> np.ndarray:
+    """What the op's own lines make of NumPy's arrays."""
+    numpy = open_backend("numpy")
+    like = np.zeros(1, numpy.dtype(dtype))
+    lines = registry[name].function
+
+    def run(like: Any, **given: Any) -> Any:
+        return lines(numpy.namespace, like, **given)
+
+    return np.asarray(draw(run, like, name, size, start, **options))
+
+
+def assert_same_bits(got: Any, expected: np.ndarray) -> None:
+    assert (got.shape, got.dtype) == (expected.shape, expected.dtype)
+    assert got.tobytes() == expected.tobytes()
+
+
+def needs(dtype: str) -> None:
+    if dtype == "bfloat16":
+        pytest.importorskip("ml_dtypes", reason="ml_dtypes, which makes bfloat16, is not installed")
+
+
+@each_draw
+@pytest.mark.parametrize("size", [1, 6, 1003, 70_002])
+def test_numpys_kernels_give_the_bits_of_the_lines(
+    name: str, options: dict[str, Any], dtype: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs(dtype)
+    monkeypatch.setattr(kernels, "is_worthwhile", lambda size: False)
+    like = np.zeros(1, open_backend("numpy").dtype(dtype))
+    assert_same_bits(
+        draw(numpy_kernels.kernels.get(name, registry[name]), like, name, size, STARTS[1], **options),
+        drawn_by_the_lines(name, dtype, size, STARTS[1], **options),
+    )
+
+
+@pytest.mark.parametrize("size", [40_000, 40_001, 70_002])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_compiled_normal_values_are_the_bits_of_the_lines(dtype: str, size: int) -> None:
+    pytest.importorskip("numba", reason="numba is not installed: pip install 'pullback[cpu]'")
+    assert kernels.is_worthwhile(size)
+    given = {"mean": 1.0, "std": 0.02}
+    got = draw(numpy_kernels.kernels["random_normal"], np.zeros(1, dtype), "random_normal", size, STARTS[2], **given)
+    assert_same_bits(got, drawn_by_the_lines("random_normal", dtype, size, STARTS[2], **given))
+
+
+@pytest.mark.skipif(COMPILER is None, reason="no C++ compiler is installed, such as g++")
+@each_draw
+def test_cupys_kernels_give_the_bits_of_the_lines(name: str, options: dict[str, Any], dtype: str) -> None:
+    needs(dtype)
+    like = np.zeros(1, open_backend("numpy").dtype(dtype))
+    for size in (0, 1, 2, 3, 5, 8, 9, 10, 11, 1004, 3001):
+        for start in STARTS:
+            with emulated_gpu():
+                got = draw(cupy_kernels[name], like, name, size, start, **options)
+            if got is NotImplemented:
+                pytest.skip("the kernel leaves this call to the reference")
+            assert_same_bits(got, drawn_by_the_lines(name, dtype, size, start, **options))
+
+
+@each_draw
+@pytest.mark.parametrize("size", [0, 1, 9, 1002])
+def test_other_libraries_give_the_bits_of_numpy(
+    name: str, options: dict[str, Any], dtype: str, size: int, place: Backend
+) -> None:
+    needs(dtype)
+    try:
+        like = place.namespace.zeros(1, dtype=place.dtype(dtype), device=place.device)
+    except TypeError:
+        pytest.skip(f"{place.name} has no {dtype}")
+    for start in STARTS:
+        got = place.to_host(pb.astype(draw(registry[name], like, name, size, start, **options), wide(dtype, name)))
+        expected = drawn_by_the_lines(name, dtype, size, start, **options)
+        assert_same_bits(got, expected.astype(wide(dtype, name)))
+
+
+def wide(dtype: str, name: str) -> str:
+    """A data type that every library has, and that holds what was drawn."""
+    kept = {"random_bits": "int64", "random_mask": "bool"}
+    return kept.get(name, dtype if dtype in ("int32", "int64", "float64") else "float32")
+
+
+@pytest.mark.parity
+@each_draw
+def test_pytorch_gives_the_bits_of_numpy(name: str, options: dict[str, Any], dtype: str) -> None:
+    pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'pullback[parity]'")
+    with pb.use("torch") as place:
+        test_other_libraries_give_the_bits_of_numpy(name, options, dtype, 1002, place)
+
+
 def test_one_seed_gives_the_same_numbers_on_every_backend(place: Backend) -> None:
-    def draw() -> list[np.ndarray]:
+    def drawn() -> list[np.ndarray]:
         generator = pb.Generator(7)
-        drawn = [
+        x = pb.ones((3, 4, 5))
+        made = [
             pb.random.uniform((3, 5), generator=generator),
             pb.random.uniform((4,), -1, 2, dtype="float64", generator=generator),
             pb.random.normal((7,), generator=generator),
             pb.random.normal((2, 3), 5, 0.1, dtype="float64", generator=generator),
+            pb.random.integers((2, 3), -5, 5, generator=generator),
+            pb.dropout(x, p=0.3, generator=generator),
+            pb.dropout(x, p=0.3, axes=(0, -1), generator=generator),
+            pb.alpha_dropout(x, p=0.3, generator=generator),
         ]
-        return [x.numpy() for x in drawn]
+        return [y.numpy() for y in made]
 
     with pb.use("numpy"):
-        expected = draw()
-    for number, (got, value) in enumerate(zip(draw(), expected, strict=True)):
-        if number < 2:
-            np.testing.assert_array_equal(got, value)
-        else:
-            np.testing.assert_array_max_ulp(got, value, maxulp=2)
+        expected = drawn()
+    for got, value in zip(drawn(), expected, strict=True):
+        assert_same_bits(got, value)
+
+
+def cosine_and_sine(x: Decimal) -> tuple[Decimal, Decimal]:
+    """By Taylor's series."""
+    sums, term = [Decimal(0)] * 4, Decimal(1)
+    for n in range(80):
+        sums[n % 4] += term
+        term = term * x / (n + 1)
+    return sums[0] - sums[2], sums[1] - sums[3]
+
+
+PI = Decimal("3.14159265358979323846264338327950288419716939937510582097494459230781640628621")
+ENDS = [0, 2**64 - 1, 1 << 11, 2**63, 2**62, 3 << 62, 1 << 61, (1 << 61) - 1, 3 << 61, 2**64 - 2**12, 1]
+"""Words at which a logarithm, or a cosine, is at its largest or smallest, and where quarter turns meet."""
+
+
+def made_of(words: np.ndarray, way: str, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
+    """The normal values of (2, n) words, distances and directions, in (2, n)."""
+    n = words.shape[1]
+    if way == "NumPy":
+        return np.asarray(kernels._pairs_of_normals(*words))
+    if way == "compiled":
+        pytest.importorskip("numba", reason="numba is not installed: pip install 'pullback[cpu]'")
+        values = np.empty((2, n))
+        compiled_normals(0, n, *words.view(np.int64), *values, 0.0, 1.0)
+        return values
+    monkeypatch.setattr(distributions, "random_bits", lambda *like, **given: words.view(np.int64).reshape(-1))
+    xp = open_backend("numpy").namespace
+    return np.asarray(distributions.random_normal.function(xp, np.zeros(1), seed=0, offset=0, shape=(2, n)))
+
+
+@pytest.mark.parametrize("way", ["lines", "NumPy", "compiled"])
+def test_normal_values_are_exact_to_the_last_digits(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    getcontext().prec = 60
+    drawn = np.random.Philox(key=8).random_raw(400).reshape(2, -1)
+    ends = np.asarray([[a, b] for a in ENDS for b in ENDS], np.uint64).T
+    words = np.ascontiguousarray(np.concatenate([drawn, ends], axis=1))
+    errors = []
+    for distance, direction, *found in zip(*words, *made_of(words, way, monkeypatch), strict=True):
+        radius = (-2 * (1 - Decimal(int(distance) >> 11) / 2**53).ln()).sqrt()
+        for value, exact in zip(found, cosine_and_sine(PI * (int(direction) >> 11) / 2**52), strict=True):
+            nearest = float(radius * exact)
+            if abs(nearest) < 1e-40:  # a quarter turn, but for the digits that PI has
+                assert value == 0
+                continue
+            assert np.float32(value) == np.float32(nearest)
+            errors.append(abs(float((Decimal(float(value)) - radius * exact) / Decimal(np.spacing(abs(nearest))))))
+    assert max(errors) < 4
+    assert np.mean(errors) < 0.6
 
 
 def test_uniform_and_normal_values_are_distributed_as_they_say() -> None:
@@ -49,6 +251,54 @@ def test_uniform_and_normal_values_are_distributed_as_they_say() -> None:
     assert stats.kstest(uniform, "uniform").pvalue > 0.01
     assert stats.kstest(normal, "norm").pvalue > 0.01
     assert abs(np.corrcoef(normal[:10_000], normal[10_000:20_000])[0, 1]) < 0.03
+
+
+def test_the_tails_of_normal_values_are_as_long_as_they_should_be() -> None:
+    normal = pb.random.normal((1_000_000,), generator=pb.Generator(5)).numpy()
+    for bound in (2.0, 3.0, 4.0):
+        expected = 2 * stats.norm.sf(bound) * normal.size
+        assert abs((np.abs(normal) > bound).sum() - expected) < 4 * expected**0.5
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+def test_uniform_values_stay_below_their_upper_end(dtype: str) -> None:
+    needs(dtype)
+    values = pb.random.uniform((50_000,), 1, 2, dtype=dtype, generator=pb.Generator(2)).numpy().astype("float64")
+    assert values.min() >= 1
+    assert values.max() < 2
+    assert abs(values.mean() - 1.5) < 0.01
+
+
+@settings(max_examples=100, deadline=None)
+@given(bounds=st.lists(st.integers(-(2**63), 2**63), min_size=2, max_size=2, unique=True), seed=st.integers(0, 999))
+def test_integers_are_shares_of_their_range(bounds: list[int], seed: int) -> None:
+    low, high = sorted(bounds)
+    values = pb.random.integers((5,), low, high, generator=pb.Generator(seed)).tolist()
+    words = np.random.Philox(key=seed).random_raw(10).tolist()
+    if high - low <= 2**32:
+        assert values == [low + (word * (high - low) >> 64) for word in words[:5]]
+    else:
+        pairs = zip(words[:5], words[5:], strict=True)
+        assert values == [low + ((word * 2**64 + next_word) * (high - low) >> 128) for word, next_word in pairs]
+
+
+def test_integers_are_all_as_likely() -> None:
+    dice = pb.random.integers((60_000,), 1, 7, dtype="uint8", generator=pb.Generator(1))
+    assert dice.dtype == pb.uint8
+    counts = np.bincount(dice.numpy(), minlength=8)
+    assert counts[0] == counts[7] == 0
+    assert stats.chisquare(counts[1:7]).pvalue > 0.01
+
+
+@pytest.mark.parametrize(("low", "high", "dtype"), [(3, 3, "int64"), (0, 257, "uint8"), (-1, 3, "uint8")])
+def test_ranges_that_are_none_are_refused(low: int, high: int, dtype: str) -> None:
+    with pytest.raises(ValueError, match=f"integers from {low} up to and without {high} are no range of {dtype}"):
+        pb.random.integers((2,), low, high, dtype=dtype)
+
+
+def test_the_whole_range_of_a_data_type_can_be_drawn() -> None:
+    values = pb.random.integers((4000,), 0, 256, dtype="uint8", generator=pb.Generator(1)).numpy()
+    assert set(values.tolist()) == set(range(256))
 
 
 def test_draws_follow_one_another_and_never_repeat() -> None:

@@ -15,7 +15,7 @@ ACROSS = {"anywhere"}
 """What is of all of the batch on purpose."""
 REFUSED = {
     **dict.fromkeys(("nonzero", "unique_all", "unique_values", "select"), "depends on values"),
-    **dict.fromkeys(("random_bits", "random_uniform", "random_normal"), "random numbers"),
+    **dict.fromkeys((name for name in registry if name.startswith("random_")), "random numbers"),
 }
 CASES = [
     pytest.param(op, example, id=f"{op.name}-{number}")

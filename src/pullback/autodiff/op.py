@@ -12,6 +12,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
 from ..backends import Backend, Namespace, backend_of, common_backend, find_backend_of, is_floating, raise_clearly
 from ..backends.dispatch import plain_number, plain_numbers
+from .autocast import call_cast, casting
 from .batching import level, lift
 from .examples import Example
 from .rule import Plan, Rule, make_plan
@@ -36,6 +37,7 @@ class Op(Generic[P, R]):
     """
 
     lasting = True
+    precision = None  # what autocast takes it to, see `autocasts_to`
 
     def __init__(
         self, forward: Callable[Concatenate[Namespace, P], R], differentiable: bool, examples: Sequence[Example]
@@ -83,6 +85,8 @@ class Op(Generic[P, R]):
         for x in inputs:
             if isinstance(x, Tensor):
                 return self.on_tensors(inputs, metadata)  # type: ignore[no-any-return]
+        if self.precision and casting.get():
+            return call_cast(self, inputs, metadata)
         return self._on_arrays(inputs, metadata)[0]  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
@@ -94,8 +98,6 @@ class Op(Generic[P, R]):
     def _bind(self, given: tuple[Any, ...], metadata: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """All inputs, those given by name too, None for those left out; metadata given by position by their names."""
         count = len(self.inputs)
-        if len(given) > count and len(given) - count <= len(self.defaults):
-            return given[:count], {**dict(zip(self.defaults, given[count:], strict=False)), **metadata}
         named = {**dict(zip(self.defaults, given[count:], strict=False)), **metadata}
         inputs = given[:count] + tuple(named.pop(name, None) for name in self.inputs[len(given) :])
         if any(x is None for x in inputs[: self._required]) or len(given) > count + len(self.defaults):
@@ -110,7 +112,7 @@ class Op(Generic[P, R]):
             owner = common_backend(self.name, inputs)
             if owner is None:
                 return self._on_arrays(plain_numbers(self.name, inputs), metadata)
-            found = owner.implementation(self), owner
+            found = owner.implementation_for(self, kinds), owner
             if inputs and not owner.several_devices:
                 self._runs[kinds] = found
         run, owner = found
@@ -123,11 +125,12 @@ class Op(Generic[P, R]):
             return y, owner
         if isinstance(y, (tuple, list)):
             return tuple(map(owner.from_scalar, y)), owner
-        y = owner.from_scalar(y)
-        return y, backend_of(y)
+        return (y := owner.from_scalar(y)), backend_of(y)
 
     def on_tensors(self, inputs: Sequence[Any], metadata: dict[str, Any]) -> Any:
         """A call in which at least one input is a Tensor."""
+        if self.precision and casting.get():
+            return call_cast(self, inputs, metadata)
         inputs = lift(inputs) if level.get() else inputs
         arrays: list[Any] = []
         parents: list[Place | None] = []
@@ -148,7 +151,8 @@ class Op(Generic[P, R]):
             plan = self._plans.get(tracked | bit)
             if plan is None and self.differentiable:
                 if not self.rules:
-                    return self.function(Tensor.namespace, *map(_as_tensor, inputs), **metadata)
+                    inputs = [Tensor(x) if find_backend_of(x) else x for x in inputs]
+                    return self.function(Tensor.namespace, *inputs, **metadata)
                 plan = self._plans[tracked | bit] = make_plan(self, tracked, len(inputs))
         y, owner = self._on_arrays(arrays, metadata)
         several = type(y) is tuple
@@ -161,8 +165,7 @@ class Op(Generic[P, R]):
             if metadata.get("dtype") is not None and not is_floating(metadata["dtype"]):
                 return Tensor(y)  # what is counted in integers has no derivative
         if several:
-            shapes, dtypes = tuple(a.shape for a in y), tuple(a.dtype for a in y)
-            node = Node(parents, plan, values, metadata, owner, shapes, dtypes)
+            node = Node(parents, plan, values, metadata, owner, tuple(a.shape for a in y), tuple(a.dtype for a in y))
             places = (Output(node, i, a) if is_floating(a.dtype) else None for i, a in enumerate(y))
             return tuple(map(Tensor, y, places))
         return Tensor(y, Node(parents, plan, values, metadata, owner, y.shape, y.dtype))
@@ -199,7 +202,3 @@ def op(forward: Any = None, /, *, differentiable: bool = True, examples: Sequenc
         return made
 
     return make if forward is None else make(forward)
-
-
-def _as_tensor(x: Any) -> Any:
-    return x if isinstance(x, Tensor) or find_backend_of(x) is None else Tensor(x)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 
-from ..backends import Namespace, find_backend_of, is_complex, is_floating
+from ..backends import Namespace, backend_of, find_backend_of, is_complex, is_floating
 from .tape import Leaf, Place, recording
 
 __all__ = ["Operators"]
@@ -76,7 +76,7 @@ def _number(kind: Callable[[Any], T]) -> Callable[[Any], T]:
     def apply(self: Any) -> T:
         if self.size != 1:
             raise ValueError(f"a Tensor of shape {self.shape} is no single {kind.__name__}; use pb.any, pb.all or [i]")
-        return kind(self.array if not self.shape else self.namespace.reshape(self, ()).array)
+        return kind(backend_of(self.array).read(self.namespace.reshape(self, ()).array if self.shape else self.array))
 
     return apply
 

@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any, TypeAlias
 from weakref import ref
 
-from ..backends import Array, Backend, backend_of, batch_backend, find_backend_of, is_complex
+from ..backends import Array, Backend, backend_of, batch_backend, find_backend_of, is_complex, uncast
 
 __all__ = ["Leaf", "Node", "Output", "Place", "behind", "enable_grad", "no_grad", "recording", "walk"]
 
@@ -113,6 +113,8 @@ Place: TypeAlias = Leaf | Node | Output
 """A Tensor's place on the tape."""
 
 
+@uncast
+@_set_recording(True)
 def walk(
     seeds: Sequence[tuple[Place, Any]],
     *,

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from ..backends import DTYPES, Array, DType, Namespace, backend_of, dtype_name, is_complex, is_floating
 from .operators import Operators
-from .tape import Leaf, Place, enable_grad, recording, walk
+from .tape import Leaf, Place, recording, walk
 
 __all__ = ["Tensor", "array_of"]
 
@@ -121,8 +121,7 @@ class Tensor(Operators):
             raise ValueError(f"gradient has shape {g.shape}, the Tensor has {self.shape}")
         g = g if g.array.dtype == self.array.dtype else g.astype(self.dtype)
         retain = create_graph if retain_graph is None else retain_graph
-        with enable_grad():
-            found = walk([(self.node, g if create_graph else g.array)], record=create_graph, retain=retain)
+        found = walk([(self.node, g if create_graph else g.array)], record=create_graph, retain=retain)
         for place, piece in found.items():
             if isinstance(place, Leaf):
                 place.refuse_batch(piece.array if create_graph else piece)

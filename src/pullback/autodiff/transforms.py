@@ -63,8 +63,7 @@ def linearize(
         record = recorded or depth.get() > 0 or any(g.requires_grad for g in cotangents)
         pairs = zip(outputs, cotangents, strict=True)
         seeds = [(y.node, g if record else g.array) for y, g in pairs if y.node is not None]
-        with enable_grad():
-            found: dict[Any, Any] = walk(seeds, wanted=places, record=record, retain=retain or record)
+        found: dict[Any, Any] = walk(seeds, wanted=places, record=record, retain=retain or record)
         gradients = rebuild([deliver(found.get(x.node), x) if isinstance(x, Tensor) else None for x in variables])
         return gradients[0] if isinstance(argnums, int) else tuple(gradients)
 

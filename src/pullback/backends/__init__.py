@@ -3,8 +3,10 @@
 from .backend import Array, Backend, Function, Namespace
 from .dispatch import batch_backend, common_backend, plain_number, plain_numbers
 from .dtypes import DTYPES, KINDS, DType, dtype_in, dtype_name, is_complex, is_floating
-from .errors import BackendMismatch, BackendUnavailable, raise_clearly
-from .memory import release_memory
+from .errors import BackendMismatch, BackendUnavailable, OutOfMemory, raise_clearly
+from .memory import MemoryStats
+from .precision import products_in_tf32, uncast
+from .staging import Staging
 from .switch import (
     Availability,
     array_beside,
@@ -12,14 +14,19 @@ from .switch import (
     backend_of,
     backends,
     find_backend_of,
+    memory_stats,
     open_backend,
     register,
+    release_memory,
+    synchronize,
     use,
 )
+from .transfers import Transfer, watch_transfers
 
 __all__ = [
     "DTYPES", "KINDS", "Array", "Availability", "Backend", "BackendMismatch", "BackendUnavailable", "DType",
-    "Function", "Namespace", "array_beside", "backend", "backend_of", "backends", "batch_backend", "common_backend",
-    "dtype_in", "dtype_name", "find_backend_of", "is_complex", "is_floating", "open_backend", "plain_number",
-    "plain_numbers", "raise_clearly", "register", "release_memory", "use",
+    "Function", "MemoryStats", "Namespace", "OutOfMemory", "Staging", "Transfer", "array_beside", "backend",
+    "backend_of", "backends", "batch_backend", "common_backend", "dtype_in", "dtype_name", "find_backend_of",
+    "is_complex", "is_floating", "memory_stats", "open_backend", "plain_number", "plain_numbers", "products_in_tf32",
+    "raise_clearly", "register", "release_memory", "synchronize", "uncast", "use", "watch_transfers",
 ]  # fmt: skip

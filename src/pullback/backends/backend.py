@@ -1,6 +1,7 @@
 """What an array library must offer before pullback trains on it."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -9,6 +10,9 @@ from typing import Any, ClassVar, Protocol, TypeAlias
 from .declining import or_else
 from .dtypes import dtype_in
 from .host import host
+from .memory import MemoryStats, host_memory_stats
+from .staging import Staging
+from .transfers import note_transfer, watched
 
 __all__ = ["Array", "Backend", "Function", "Namespace"]
 
@@ -46,6 +50,8 @@ class Backend:
     """Whether slices are views, so that parameters can lie in one flat buffer and be updated in place."""
     block: ClassVar[int | None] = None
     """How many elements of a flat buffer to update at once, so that they stay in cache; None for all."""
+    gathers: ClassVar[bool] = False
+    """Whether its updates in place take gradients where they lie, one for each parameter: no buffer is filled first."""
     level: int = 0
     """How many batches its arrays lie in, one in another: 0 for an array library's own, see `vmap`."""
     several_devices: bool = True
@@ -63,6 +69,11 @@ class Backend:
         if find_spec(cls.module) is None:
             return f"{cls.module} is not installed; {cls.mend}"
         return None
+
+    def configure(self, **options: Any) -> None:
+        """Take the options that `use` was given. Raises TypeError for those that the backend does not have."""
+        if options:
+            raise TypeError(f"the {self.name} backend has no option {next(iter(options))!r}")
 
     def on(self, device: Any, /) -> "Backend":
         """The same backend, making its new arrays on another of its devices."""
@@ -84,6 +95,10 @@ class Backend:
             if function.lasting:
                 self.implementations[function] = found
         return found
+
+    def implementation_for(self, function: Function, kinds: tuple[type, ...], /) -> Callable[..., Any]:
+        """What runs for inputs of these types, for a library to which numbers beside arrays make a difference."""
+        return self.implementation(function)
 
     def implement(self, function: Function, /) -> Callable[..., Any]:
         """What `implementation` gives, found anew."""
@@ -110,6 +125,10 @@ class Backend:
         """Where an array of this backend lives."""
         return array.device
 
+    def at(self, array: Array, /) -> AbstractContextManager[Any]:
+        """Where a library works on its current device: makes an array's that, for work on arrays that is in no op."""
+        return nullcontext()
+
     def asarray(self, value: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Array:
         """An array of this backend from nested sequences, a host array, or an array of its own."""
         device = self.device if device is None else self.find_device(device)
@@ -134,8 +153,30 @@ class Backend:
         return self.asarray(host.asarray(array, order="C"), device=device)
 
     def to_host(self, array: Array, /) -> Any:
-        """An array of this backend as a NumPy array; a view where memory can be shared."""
+        """An array of this backend as a NumPy array; a view where memory can be shared.
+
+        All values that are read pass through here, see `watch_transfers`.
+        """
+        copied = self.fetch(array)
+        if watched and not self.in_host_memory(array):
+            note_transfer(copied, self.device_name(self.device_of(array)))
+        return copied
+
+    def fetch(self, array: Array, /) -> Any:
+        """What `to_host` gives."""
         return host.asarray(array)
+
+    def read(self, array: Array, /) -> Any:
+        """What Python makes a number of: an array of one element, in host memory."""
+        return array if self.in_host_memory(array) else self.to_host(array)
+
+    def in_host_memory(self, array: Array, /) -> bool:
+        """Whether values can be looked at without a copy from a device, and so without waiting for it."""
+        return True
+
+    def staging(self, device: Any = None, /) -> Staging:
+        """The way of host arrays to one of its devices, ahead of their use."""
+        return Staging(self, device)
 
     def show(self, array: Array, /) -> str:
         """The values of an array as text."""
@@ -154,6 +195,17 @@ class Backend:
 
     def synchronize(self) -> None:
         """Wait until everything queued on the device has run."""
+
+    def memory_stats(self, *, reset_peak: bool = False) -> MemoryStats:
+        """What its arrays take of the device's memory; see `pullback.memory_stats`."""
+        return host_memory_stats(reset_peak)
+
+    def release_memory(self) -> None:
+        """Give back memory that is kept for new arrays, so that others can have it."""
+
+    def facts(self) -> dict[str, str]:
+        """What there is to know about its devices and about what it is made of, by name."""
+        return {}
 
     def __reduce__(self) -> Any:
         return import_module(f"{__package__}.switch").open_backend, (self.name, self.device_name(self.device))

@@ -99,6 +99,7 @@ def dtype_in(xp: Any, dtype: Any, /, owner: str = "this") -> Any:
         return None
     found = getattr(xp, dtype_name(dtype), None)
     if found is None or dtype_name(dtype) not in DTYPES:
-        there = ", ".join(name for name in DTYPES if hasattr(xp, name))
-        raise TypeError(f"{owner} backend has no data type {dtype_name(dtype)!r}; name one of {there}")
+        there = "name one of " + ", ".join(name for name in DTYPES if hasattr(xp, name))
+        mend = getattr(xp, "mend", there) if dtype_name(dtype) == "bfloat16" else there
+        raise TypeError(f"{owner} backend has no data type {dtype_name(dtype)!r}; {mend}")
     return found

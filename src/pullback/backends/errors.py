@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-__all__ = ["BackendMismatch", "BackendUnavailable", "raise_clearly"]
+__all__ = ["BackendMismatch", "BackendUnavailable", "OutOfMemory", "raise_clearly"]
 
 
 class BackendUnavailable(RuntimeError):
@@ -12,6 +12,22 @@ class BackendUnavailable(RuntimeError):
 
 class BackendMismatch(TypeError):
     """Arrays of different backends or devices met in one call; the message names both and the move."""
+
+
+class OutOfMemory(MemoryError):
+    """A device has no room for a new array; the message says what was asked, what is in use, and what helps.
+
+    Nothing is broken: the process goes on when the arrays of the failed step are gone. Those that only its functions
+    knew live as long as the error does, whose traceback holds them; so go on after the `except` block, not inside:
+
+        try:
+            step(batch)
+        except pb.OutOfMemory:
+            too_large = True
+        if too_large:
+            for part in halves(batch):
+                step(part)
+    """
 
 
 # In the words of NumPy, which array-api-strict shares, of CuPy where it has others, and of PyTorch.

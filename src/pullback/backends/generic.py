@@ -9,6 +9,9 @@ from .host import host
 
 __all__ = ["GenericBackend", "StrictBackend", "TorchBackend"]
 
+_CPU = 1
+"""DLPack's number of the host (kDLCPU)."""
+
 
 class StrictBackend(Backend):
     """array-api-strict: refuses whatever the standard does not promise, and has devices to mix up."""
@@ -27,7 +30,11 @@ class StrictBackend(Backend):
         """`"device1"`."""
         return str(device).split("'")[1]  # array_api_strict.Device('device1') has no public name
 
-    def to_host(self, array: Array, /) -> Any:
+    def in_host_memory(self, array: Array, /) -> bool:
+        """On the first of its devices; the others stand for those of a GPU."""
+        return bool(array.device == self.namespace.Device("CPU_DEVICE"))
+
+    def fetch(self, array: Array, /) -> Any:
         """A copy in host memory, from whichever of its devices."""
         return host.asarray(array.to_device(self.namespace.Device("CPU_DEVICE")))
 
@@ -52,7 +59,11 @@ class TorchBackend(Backend):
         """A copy of a view, which a tensor knows itself to be, and of a `shared` one."""
         return array.clone() if shared or array._base is not None else array
 
-    def to_host(self, array: Array, /) -> Any:
+    def in_host_memory(self, array: Array, /) -> bool:
+        """A tensor of PyTorch's CPU."""
+        return bool(array.device.type == "cpu")
+
+    def fetch(self, array: Array, /) -> Any:
         """A view of a CPU tensor, a copy of any other."""
         return array.detach().cpu().resolve_conj().resolve_neg().numpy()
 
@@ -85,6 +96,10 @@ class GenericBackend(Backend):
                 return found
         raise ValueError(f"{self.name} has no device {device!r}; it has {', '.join(map(str, devices))}")
 
-    def to_host(self, array: Array, /) -> Any:
+    def in_host_memory(self, array: Array, /) -> bool:
+        """As DLPack has it."""
+        return not hasattr(array, "__dlpack_device__") or int(array.__dlpack_device__()[0]) == _CPU
+
+    def fetch(self, array: Array, /) -> Any:
         """A NumPy array, by NumPy's own protocol where the library has it and else by DLPack."""
         return host.asarray(array) if hasattr(array, "__array__") else host.from_dlpack(array)

@@ -12,6 +12,7 @@ from importlib import import_module
 from threading import local
 from typing import Any, Final
 
+from .bfloat16 import is_half
 from .blas_threads import blas_alone
 from .declining import declining
 from .host import host as np
@@ -186,9 +187,10 @@ def eigh(x: Any) -> Any:
 
 
 def vecdot(x1: Any, x2: Any, *, axis: int = -1) -> Any:
-    """NumPy's own, where the lengths agree."""
+    """NumPy's own, where the lengths agree, and of what it sums to full precision."""
     product: Any = np.vecdot
-    return product(x1, x2, axis=axis) if x1.shape[axis] == x2.shape[axis] else NotImplemented
+    usual = x1.shape[axis] == x2.shape[axis] and not is_half(x1.dtype) and not is_half(x2.dtype)
+    return product(x1, x2, axis=axis) if usual else NotImplemented
 
 
 def matrix_norm(x: Any, *, keepdims: bool = False, ord: Any = "fro") -> Any:

@@ -7,11 +7,14 @@ be asked for again, and is handed out page by page, each filled with zeros first
 import os
 from math import prod
 from threading import RLock
-from typing import Any
+from typing import Any, NamedTuple
 
 from .host import host as np
 
-__all__ = ["Memory", "empty", "empty_like", "is_owned", "release_memory"]
+__all__ = [
+    "Memory", "MemoryStats", "bytes_of", "empty", "empty_like", "host_memory_stats", "in_units", "is_owned",
+    "release_memory",
+]  # fmt: skip
 
 LARGE = 1 << 16
 """From how many bytes on memory is kept; smaller pieces the C library has at hand."""
@@ -27,7 +30,7 @@ class Memory:
     def __init__(self) -> None:
         self.lock = RLock()  # a block may be given back while one is taken: when Python collects garbage just then
         self.kept: dict[int, list[Any]] = {}
-        self.used = self.idle = self.most = 0
+        self.used = self.idle = self.most = self.peak = 0
 
     def take(self, size: int) -> Any:
         """A block of at least so many bytes: one that is kept, of up to half as much again, or a new one."""
@@ -37,6 +40,7 @@ class Memory:
                 block = blocks.pop()
                 self.idle -= block.size
                 self.used += block.size
+                self.peak = max(self.peak, self.used)
                 return block
             self.shrink(max(self.most, self.used + size) + SPARE - self.used - size)
             try:
@@ -46,6 +50,7 @@ class Memory:
                 block = self.allocate(size)
             self.used += size
             self.most = max(self.most, self.used)
+            self.peak = max(self.peak, self.used)
             return block
 
     def fitting(self, size: int) -> list[Any]:
@@ -134,3 +139,77 @@ def release_memory() -> None:
     """Give the memory that is kept for the arrays of the next step back to the operating system."""
     _memory.shrink(0)
     _memory.most = _memory.used
+
+
+class MemoryStats(NamedTuple):
+    """The memory of a device, in bytes; None for what is not known, and for no limit.
+
+    used: by arrays. idle: kept for the next ones. peak: the most that was used at a time.
+    limit: of used and idle together. free, total: what is left to everybody, and what the device has.
+    """
+
+    used: int
+    idle: int
+    peak: int
+    limit: int | None
+    free: int | None
+    total: int | None
+
+    def __str__(self) -> str:
+        free = f"{in_units(self.free)} of {in_units(self.total)} free"
+        return (
+            f"{in_units(self.used)} used by arrays (at most {in_units(self.peak)}), {in_units(self.idle)} idle, "
+            f"{free}, {'no limit' if self.limit is None else f'limit {in_units(self.limit)}'}"
+        )
+
+
+def host_memory_stats(reset_peak: bool = False) -> MemoryStats:
+    """Of the host: in use and idle is what large arrays take that were made here; others are not counted."""
+    found = MemoryStats(_memory.used, _memory.idle, _memory.peak, None, *_host_memory())
+    if reset_peak:
+        _memory.peak = _memory.used
+    return found
+
+
+def _host_memory() -> tuple[int | None, int | None]:
+    """What the operating system says is left to new programs, and what there is."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            told = {name: int(rest.split()[0]) << 10 for name, _, rest in (line.partition(":") for line in lines)}
+        return told["MemAvailable"], told["MemTotal"]
+    except (OSError, KeyError, ValueError, IndexError):
+        return None, None
+
+
+_UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+_WRITTEN = {unit.lower(): size for unit, size in _UNITS.items()} | {
+    f"{letter}b": 1000**power for power, letter in enumerate("kmgt", start=1)
+}
+
+
+def in_units(size: int | None) -> str:
+    """A number of bytes as people say it: "1.5 GiB"."""
+    if size is None:
+        return "unknown"
+    unit, step = next(((u, n) for u, n in reversed(_UNITS.items()) if size >= n), ("B", 1))
+    return f"{size} B" if step == 1 else f"{size / step:.1f} {unit}"
+
+
+def bytes_of(size: Any, total: int) -> int:
+    """A size as it was written: bytes, "20GiB", or the share of the total that a float up to 1 says.
+
+    Raises ValueError for anything else, and for less than nothing.
+
+    >>> bytes_of("1.5KiB", 0), bytes_of(0.25, 1000), bytes_of(10, 0)
+    (1536, 250, 10)
+    """
+    if isinstance(size, str):
+        number = size.strip().rstrip("BKMGTibkmgt").strip()
+        unit = size.strip()[len(number) :].strip().lower() or "b"
+        if number.replace(".", "", 1).isdigit() and unit in _WRITTEN:
+            return int(float(number) * _WRITTEN[unit])
+    elif isinstance(size, float) and 0 < size <= 1:
+        return int(size * total)
+    elif hasattr(size, "__index__") and not isinstance(size, bool) and int(size) >= 0:
+        return int(size)
+    raise ValueError(f"a size of memory is bytes, a share such as 0.8, or written like '20GiB'; got {size!r}")

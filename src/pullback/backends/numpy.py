@@ -1,10 +1,13 @@
 """NumPy: arrays in the memory of the host."""
 
 from collections.abc import Callable
+from functools import cached_property
+from importlib import import_module
 from typing import Any, ClassVar
 
 from . import numpy_kernels
-from .backend import Array, Backend, Function
+from .backend import Array, Backend, Function, Namespace
+from .bfloat16 import NumpyNamespace, keeping_bfloat16
 from .host import host
 from .memory import is_owned
 
@@ -24,6 +27,16 @@ class NumpyBackend(Backend):
     block = numpy_kernels.BLOCK
     several_devices = False
     kernels: ClassVar = numpy_kernels.kernels
+
+    @cached_property
+    def namespace(self) -> Namespace:
+        """NumPy as an array API namespace, with bfloat16."""
+        return NumpyNamespace(import_module(self.compat))
+
+    def implementation_for(self, function: Function, kinds: tuple[type, ...], /) -> Callable[..., Any]:
+        """As for every backend; a number beside an array of bfloat16 promotes it no more than any other."""
+        run = self.implementation(function)
+        return keeping_bfloat16(run) if float in kinds or int in kinds else run
 
     def implement(self, function: Function, /) -> Callable[..., Any]:
         """As for every backend; the lines of a vjp see a gradient of no axes as an array, as the standard has it.

@@ -12,11 +12,13 @@ from .cupy import CupyBackend
 from .errors import BackendUnavailable
 from .generic import GenericBackend, StrictBackend, TorchBackend
 from .host import host
+from .memory import MemoryStats
+from .memory import release_memory as release_host_memory
 from .numpy import NumpyBackend
 
 __all__ = [
     "Availability", "array_beside", "backend", "backend_of", "backends", "by_type", "find_backend_of",
-    "open_backend", "register", "use",
+    "memory_stats", "open_backend", "register", "release_memory", "synchronize", "use",
 ]  # fmt: skip
 
 _log = logging.getLogger("pullback")
@@ -42,7 +44,11 @@ class use:
     name: `"numpy"`, `"cupy"`, `"array_api_strict"`, `"torch"`, or `"auto"`: CuPy where a GPU answers,
         else NumPy; which of them, one line in the log of `pullback` says.
     device: the library's own name of one of its devices, such as `"cuda:1"`; None is its default.
-    Raises BackendUnavailable, saying the cause and the mend; ValueError for a name or device there is not.
+    options: what the backend takes, for the whole process. CuPy takes `memory_limit`, bytes, `"20GiB"` or a share of
+        the device such as 0.8, and `allocator`, `"pool"` or the stream-ordered `"async"`. With `"auto"` they are for a
+        GPU, where there is one.
+    Raises BackendUnavailable, saying the cause and the mend; ValueError for a name or device there is not; TypeError
+    for an option that the backend does not have.
 
     The choice is a context variable: it holds for this thread or task. It never moves an array:
     computing follows the data.
@@ -53,10 +59,12 @@ class use:
     'numpy'
     """
 
-    def __init__(self, name: str, device: Any = None) -> None:
+    def __init__(self, name: str, device: Any = None, **options: Any) -> None:
         if not isinstance(name, str):
             raise TypeError(f"name a backend, as in pb.use('numpy'); got {name!r}")
         self.backend = _find_best(device) if name == "auto" else open_backend(name, device)
+        if name != "auto" or self.backend.name == "cupy":
+            self.backend.configure(**options)
         self._tokens: list[Token[Backend | None]] = []
         self._entered = 0
         self._choose()
@@ -101,6 +109,33 @@ def backend() -> Backend:
         current.activate()
         _current.set(current)
     return current
+
+
+def synchronize() -> None:
+    """Wait until everything queued on the current backend's device has run: before a clock is read, say."""
+    backend().synchronize()
+
+
+def memory_stats(*, reset_peak: bool = False) -> MemoryStats:
+    """What arrays take of the memory of the current backend's device, and what is left, in bytes.
+
+    reset_peak: begin anew with the most that was used at a time.
+    Gives `used`, `idle` (kept for the next arrays), `peak`, `limit`, `free` and `total`; printed, they are readable.
+    On the host only the large arrays that were computed here are counted as used.
+
+    >>> import pullback as pb
+    >>> with pb.use("numpy"):
+    ...     pb.memory_stats().used >= 0
+    True
+    """
+    return backend().memory_stats(reset_peak=reset_peak)
+
+
+def release_memory() -> None:
+    """Give back the memory that is kept for the arrays of the next step, on the host and on every device in use."""
+    release_host_memory()
+    for opened in list(_opened.values()):
+        opened.release_memory()
 
 
 def backends() -> dict[str, Availability]:

@@ -164,6 +164,13 @@ def _add_train(commands: Any) -> None:
     add("--lr", type=_positive, metavar="RATE", help="highest learning rate; by default one that suits the optimizer")
     add("--optimizer", choices=tuple(OPTIMIZERS), default="adam", help="by default adam; sgd has momentum 0.9")
     add(
+        "--precision",
+        choices=("float32", "tf32", "bfloat16", "float16"),
+        default="float32",
+        help="what products are computed in while training, the rest being float32; bfloat16 on NumPy takes ml_dtypes, "
+        "tf32 is for GPUs; by default float32",
+    )
+    add(
         "--schedule",
         choices=tuple(SCHEDULES),
         default="one-cycle",

@@ -33,6 +33,7 @@ def fit(job: Job, seeds: Iterable[int], *, progress: bool) -> tuple[Restarts[Tra
             optimizer,
             metrics=[R2() if regression else Accuracy()],
             schedule=schedule and schedule.build(optimizer, job.lr, job.epochs, job.updates),
+            precision=job.precision,  # type: ignore[arg-type]
             schedule_every=schedule.every if schedule else "epoch",
             progress=progress,
         )

@@ -16,7 +16,10 @@ from ..backends.host import host
 __all__ = ["run"]
 
 _PACKAGES = ("numpy", "array-api-compat", "safetensors", "tqdm")
-_OPTIONAL = ("cupy-cuda12x", "cupy-cuda13x", "numba", "matplotlib", "torch", "array-api-strict", "threadpoolctl")
+_OPTIONAL = (
+    *("cupy-cuda12x", "cupy-cuda13x", "nvmath-python", "nvidia-cudnn-frontend", "ml-dtypes"),
+    *("numba", "matplotlib", "torch", "array-api-strict", "threadpoolctl"),
+)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -24,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"pullback {__version__}, Python {platform.python_version()}, {platform.platform()}\n")
     _section("packages", {name: _version(name) for name in _PACKAGES})
     _section("optional packages", {name: _version(name) for name in _OPTIONAL})
-    _section("backends", {name: _told(partial(_backend, name)) for name in backends()})
+    _section("backends", _backends())
     _section("this machine", {"BLAS": _told(_blas), "threads": _told(_threads), "CPU cores": _told(_cores)})
     return 0
 
@@ -32,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _section(title: str, lines: dict[str, str]) -> None:
     print(title)
     for name, text in lines.items():
-        print(f"  {name:<18}{text}")
+        print(f"  {name:<16}  {text}")
     print()
 
 
@@ -59,6 +62,22 @@ def _backend(name: str) -> str:
     with warnings.catch_warnings(action="ignore"):
         devices = [device for device in backend.namespace.__array_namespace_info__().devices() if device is not None]
     return f"usable on {', '.join(map(backend.device_name, devices))}"
+
+
+def _backends() -> dict[str, str]:
+    """A line for each backend, and below it what there is to know of the devices of one that can be used."""
+    lines = {}
+    for name, (usable, _) in backends().items():
+        lines[name] = _told(partial(_backend, name))
+        facts: dict[str, str] = {}
+        if usable:
+            try:
+                facts = open_backend(name).facts()
+            except Exception as error:
+                facts = {"": f"unknown ({type(error).__name__}: {' '.join(str(error).split())})"}
+        width = max(map(len, facts), default=0)
+        lines.update({f"  {fact:<{width}}  ": text for fact, text in facts.items()})
+    return lines
 
 
 def _blas() -> str:

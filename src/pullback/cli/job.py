@@ -34,6 +34,7 @@ class Job:
     architecture: Architecture
     parameters: int
     optimizer: str
+    precision: str
     schedule: str
     lr: float
     batch_size: int
@@ -59,7 +60,8 @@ class Job:
             f"{noun:<8} {counts['train']} to train on, {counts['validate']} to validate, {counts['test']} to test\n"
             f"network  {self.architecture}, {self.parameters:,} parameters\n"
             f"method   {self.optimizer}, learning rate {self.lr:g}, schedule {self.schedule}, "
-            f"{counted(self.epochs, 'epoch')} in batches of {self.batch_size}, on {backend} ({device})"
+            f"{counted(self.epochs, 'epoch')} in batches of {self.batch_size}, "
+            f"{f'in {self.precision}, ' * (self.precision != 'float32')}on {backend} ({device})"
         )
 
 
@@ -84,6 +86,7 @@ def prepare(arguments: argparse.Namespace, name: str) -> Job:
         architecture=architecture,
         parameters=parameters,
         optimizer=arguments.optimizer,
+        precision=arguments.precision,
         schedule=arguments.schedule,
         lr=arguments.lr or OPTIMIZERS[arguments.optimizer].lr * MODELS[arguments.model].calm,
         batch_size=batch_size,

@@ -137,6 +137,7 @@ def _summary(job: Job, result: Restarts[Trainer], measured: dict[str, Any]) -> d
         "rows": {part: job.count(part) for part in job.parts},
         "network": str(job.architecture),
         "optimizer": job.optimizer,
+        "precision": job.precision,
         "schedule": job.schedule,
         "lr": job.lr,
         "batch_size": job.batch_size,

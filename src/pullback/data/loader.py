@@ -5,7 +5,7 @@ from numbers import Integral
 from typing import Any
 
 from ..autodiff.tensor import Tensor, array_of
-from ..backends import Array, Backend, array_beside, backend, backend_of
+from ..backends import Array, Backend, Staging, array_beside, backend, backend_of
 from ..backends.host import host
 from ..ops.random import Generator, default_generator, permutation, random_bits
 from ..optim.batch_plan import BatchPlan
@@ -24,8 +24,8 @@ class DataLoader:
         the backend; without a seed, one is drawn from the default generator, which `pb.manual_seed` governs.
     device: where batches go, as the current backend names it; by default host arrays go to its device and
         its own arrays stay where they are.
-    prefetch: how many batches a background thread prepares and transfers ahead; by default 2 where host
-        arrays must move to a device, else 0.
+    prefetch: how many batches a background thread prepares ahead; by default 2 where host arrays must move to a
+        device, else 0. Their copies are made while the device computes, where it can do both.
     Raises ValueError and TypeError for arrays that do not fit and for counts that are not whole and positive.
 
     Host arrays become Tensors of the current backend. Arrays of any other library stay in it, and none of
@@ -73,13 +73,24 @@ class DataLoader:
         self._epoch_start = self.generator.offset
         order = permutation(self.plan.samples, generator=self.generator) if self.shuffle else None
         target, arrays = backend(), list(map(array_of, self.dataset.arrays))
-        readers = [_reader(array, order, target, self.device) for array in arrays]
-        batches = (tuple(read(rows) for read in readers) for rows in self.plan.slices(self._given))
-        moves = target.name != "numpy" and any(backend_of(array).name == "numpy" for array in arrays)
-        depth = (2 if moves else 0) if self.prefetch is None else self.prefetch
-        for batch in run_ahead(batches, depth) if depth else batches:
-            self._given += 1
-            yield batch
+        moving = [target.name != "numpy" and backend_of(array).name == "numpy" for array in arrays]
+        depth = (2 if any(moving) else 0) if self.prefetch is None else self.prefetch
+        staging = target.staging(self.device) if any(moving) else None
+        ways = [staging if moves else None for moves in moving]
+        readers = [_reader(a, order, way, target, self.device) for a, way in zip(arrays, ways, strict=True)]
+        parts = (tuple(read(rows) for read in readers) for rows in self.plan.slices(self._given))
+
+        def send(parts: tuple[Any, ...]) -> list[Any]:
+            return [part if way is None else way.send(part) for part, way in zip(parts, ways, strict=True)]
+
+        try:
+            for sent in run_ahead(parts, depth, send) if depth else map(send, parts):
+                batch = [part if way is None else way.receive(part) for part, way in zip(sent, ways, strict=True)]
+                self._given += 1
+                yield tuple(map(Tensor, batch))
+        finally:
+            if staging is not None:
+                staging.close()
         self._epoch_start, self._given = self.generator.offset, 0
 
     def state_dict(self) -> dict[str, int]:
@@ -110,22 +121,26 @@ class DataLoader:
         return f"DataLoader({self.dataset!r}, {len(self)} batches of {self.plan.batch_size}{order})"
 
 
-def _reader(array: Array, order: Array | None, target: Backend, device: Any) -> Callable[[slice], Tensor]:
-    """The function from a slice of the epoch to those samples of an array, where they are wanted.
+def _reader(
+    array: Array, order: Array | None, way: Staging | None, target: Backend, device: Any
+) -> Callable[[slice], Any]:
+    """The function from a slice of the epoch to those samples of an array.
 
-    device: where host arrays and those of the current backend go; with None only host arrays move.
+    way: what reads host arrays that move; without it an array stays in its library, and of the current backend's goes
+        to `device`, if one was asked for.
     """
+    if way is not None:
+        read = way.read
+        return lambda rows: read(array, rows if order is None else order[rows])
     owner = backend_of(array)
+    places = None if order is None else array_beside(array, order)
+    moves = owner.name == target.name and device is not None
 
-    def move(part: Array) -> Array:
-        if owner.name == "numpy" and target.name != "numpy":
-            return target.from_host(part, device=device)
-        return owner.to_device(part, device) if owner.name == target.name and device is not None else part
+    def read_own(rows: slice) -> Array:
+        part = array[rows, ...] if places is None else owner.namespace.take(array, places[rows], axis=0)
+        return owner.to_device(part, device) if moves else part
 
-    if order is None:
-        return lambda rows: Tensor(move(array[rows, ...]))
-    places = array_beside(array, order)
-    return lambda rows: Tensor(move(owner.namespace.take(array, places[rows], axis=0)))
+    return read_own
 
 
 def _draw_seed() -> int:

@@ -4,6 +4,8 @@ from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, Va
 from itertools import count
 from typing import Any, ClassVar, Generic, Self, TypeVar, overload
 
+from .activation.rectifiers import ReLU
+from .linear import Linear
 from .module import Module, Parameter
 
 __all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]
@@ -112,9 +114,18 @@ class Sequential(_Row):
             self.add_module(name, module)
 
     def forward(self, x: Any) -> Any:
-        """x: what the first module takes. Returns what the last one gives."""
-        for module in self._modules.values():
-            x = module(x)
+        """x: what the first module takes. Returns what the last one gives.
+
+        A `Linear` and a `ReLU` behind it run as one op, unless somebody hooks into one of them.
+        """
+        modules = iter(self._modules.values())
+        module = next(modules, None)
+        while module is not None:
+            behind = next(modules, None)
+            if type(behind) is ReLU and type(module) is Linear and module._hooks is None and behind._hooks is None:
+                x, module = module.rectified(x), next(modules, None)
+            else:
+                x, module = module(x), behind
         return x
 
     @classmethod

@@ -1,8 +1,9 @@
 """Initializers: they fill a Tensor in place and return it, with PyTorch's names and arguments.
 
 Random values come from `generator`, by default the default one (`pb.manual_seed`): the same bits on
-every backend. Channels are last: the first axis of a weight counts its outputs, the last its inputs,
-and the axes between them are the receptive field.
+every backend and every machine. `orthogonal_` and `trunc_normal_` are computed on the host, by what is installed there:
+the same on every backend, and on another machine to the last digits. Channels are last: the first axis of a weight
+counts its outputs, the last its inputs, and the axes between them are the receptive field.
 """
 
 from collections.abc import Callable
@@ -58,12 +59,13 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generato
     >>> bool(pb.max(pb.abs(weight)) <= 1)
     True
     """
-    return _write(tensor, _draw(random_uniform, tensor, tensor.size, generator) * (b - a) + a)
+    return _write(tensor, _draw(random_uniform, tensor, tensor.size, generator, low=float(a), high=float(b)))
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Normal values."""
-    return _write(tensor, _draw(random_normal, tensor, tensor.size + 1, generator) * std + mean)
+    drawn = _draw(random_normal, tensor, tensor.size + 1, generator, mean=float(mean), std=float(std))
+    return _write(tensor, drawn)
 
 
 def trunc_normal_(
@@ -220,11 +222,13 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None =
     return _write_from_host(tensor, host.reshape(q.T if rows < columns else q, tensor.shape))
 
 
-def _draw(distribution: Callable[..., Array], tensor: Tensor, words: int, generator: Generator | None) -> Tensor:
+def _draw(
+    distribution: Callable[..., Array], tensor: Tensor, words: int, generator: Generator | None, **options: float
+) -> Tensor:
     """Random values of the tensor's shape, in its dtype and place."""
     generator = generator or default_generator()
-    start = generator.advance(words)
-    drawn: Tensor = distribution(tensor.detach(), seed=generator.seed, offset=start, shape=tuple(tensor.shape))
+    start, shape = generator.advance(words), tuple(tensor.shape)
+    drawn: Tensor = distribution(tensor.detach(), seed=generator.seed, offset=start, shape=shape, **options)
     return drawn
 
 

@@ -7,6 +7,7 @@ from ..backends import Array
 from ..ops.creation import empty
 from ..ops.einsum import einsum
 from ..ops.linear_algebra import linear
+from ..ops.perceptron import linear_relu
 from ..ops.sizes import whole
 from .init import kaiming_uniform_, uniform_
 from .module import Module, Parameter
@@ -57,6 +58,15 @@ class Linear(Module):
 
     def forward(self, x: Array) -> Array:
         """x: (..., in_features). Returns (..., out_features)."""
+        self._check(x)
+        return linear(x, self.weight, self.bias)
+
+    def rectified(self, x: Array) -> Any:
+        """What a ReLU behind it gives, in one op. x: (..., in_features). Returns (..., out_features)."""
+        self._check(x)
+        return linear_relu(x, self.weight, self.bias)
+
+    def _check(self, x: Array) -> None:
         try:
             fits = x.shape[-1:] == (self.in_features,)
         except AttributeError:
@@ -65,7 +75,6 @@ class Linear(Module):
             ) from None
         if not fits:
             raise ValueError(f"Linear({self.extra_repr()}) takes (..., {self.in_features}); got shape {tuple(x.shape)}")
-        return linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """The sizes, and whether there is a bias."""

@@ -19,6 +19,7 @@ from . import (
     normalization,
     padding,
     parametrization,
+    perceptron,
     pooling,
     positions,
     random,
@@ -51,6 +52,7 @@ from .manipulation import *
 from .normalization import *
 from .padding import *
 from .parametrization import *
+from .perceptron import *
 from .pooling import *
 from .positions import *
 from .random import Generator, alpha_dropout, default_generator, drop_path, dropout, manual_seed
@@ -85,6 +87,7 @@ __all__ += manipulation.__all__
 __all__ += normalization.__all__
 __all__ += padding.__all__
 __all__ += parametrization.__all__
+__all__ += perceptron.__all__
 __all__ += positions.__all__
 __all__ += pooling.__all__
 __all__ += recurrent.__all__

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from math import inf, prod, sqrt
 from typing import Any, NamedTuple
 
+from ..autodiff.autocast import autocasts_to
 from ..autodiff.examples import example, normal, values
 from ..autodiff.op import op
 from ..backends import Array, Namespace, dtype_name
@@ -105,6 +106,7 @@ def _kept(
     return xp.permute_dims(xp.astype(drawn >= p, drawn.dtype) / (1 - p), places)
 
 
+@autocasts_to("low")
 @op(
     examples=[
         example(*_QKV, scale=0.5),
@@ -273,6 +275,7 @@ def _top(xp: Namespace, scores: Array) -> Array:
     return xp.max(scores, axis=-1, keepdims=True) if scores.shape[-1] else xp.sum(scores, axis=-1, keepdims=True) - inf
 
 
+@autocasts_to("low")
 @op(
     examples=[
         example(*_QKV[:2]),

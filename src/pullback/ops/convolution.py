@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any, Literal, TypeAlias
 
+from ..autodiff.autocast import autocasts_to
 from ..autodiff.examples import example, normal
 from ..autodiff.op import op
 from ..backends import Array, Namespace
@@ -43,6 +44,7 @@ def _joined(xp: Namespace, y: Array, shape: tuple[int, ...], count: int = 1) -> 
     return xp.reshape(xp.permute_dims(xp.reshape(y, (groups, rows, count, n)), (1, 2, 0, 3)), shape)
 
 
+@autocasts_to("low")
 @op(
     examples=[
         example(normal(2, 5, 3), normal(4, 3, 3), normal(4), **_PLAIN),
@@ -86,6 +88,7 @@ def _(
     return _conv_weight(x, g, kernel=kernel, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
 
+@autocasts_to("low")
 @op(
     examples=[
         example(normal(2, 3, 4), normal(4, 3, 3), normal(3), **_PLAIN),
@@ -133,6 +136,7 @@ _conv.vjp("bias")(lambda xp, g: g)
 _conv_transpose.vjp("bias")(lambda xp, g: g)
 
 
+@autocasts_to("low")
 @op(
     examples=[
         example(normal(2, 5, 3), normal(2, 3, 4), kernel=(3,), **_PLAIN),

@@ -52,7 +52,10 @@ def _in_default_dtype(array: Array, made_of: Any) -> Array:
     if isinstance(made_of, host.generic):  # a NumPy scalar has a data type of its own
         return array
     default = {"float64": "float32", "complex128": "complex64"}.get(name)
-    return array if default is None else backend().asarray(array, dtype=default)
+    if default is None:
+        return array
+    owner = backend()
+    return owner.asarray(array, dtype=default, device=owner.device_of(array))
 
 
 def create(name: str, *arguments: Any, dtype: Any, device: Any, **options: Any) -> Tensor:

@@ -2,6 +2,7 @@
 
 from typing import Literal, TypeAlias
 
+from ..autodiff.autocast import autocasts_to
 from ..autodiff.examples import example, integers, normal, values
 from ..autodiff.op import op
 from ..autodiff.tensor import Tensor
@@ -13,7 +14,7 @@ from .manipulation import expand_dims, reshape
 from .precision import in_float32
 from .scatter import scatter_add
 from .searching import where
-from .utility import anywhere
+from .utility import read, readable, somewhere
 
 __all__ = ["embedding", "embedding_bag", "renormalized_rows"]
 
@@ -27,7 +28,7 @@ _REPEATED = values([[0, 4, 1], [1, 1, 3]], differentiable=False)
 def _embedding(xp: Namespace, indices: Array, weight: Array, /) -> Array:
     count, size = weight.shape
     indices = xp.astype(indices, xp.int64, copy=False)  # a narrow type may not hold `count`
-    if bool(anywhere(xp.logical_or(indices < 0, indices >= count))):
+    if readable(indices) and somewhere(xp.logical_or(indices < 0, indices >= count)):
         raise IndexError(f"embedding got an index outside [0, {count}): its table has {count} rows")
     return xp.reshape(xp.take(weight, xp.reshape(indices, (-1,)), axis=0), (*indices.shape, size))
 
@@ -46,7 +47,8 @@ def embedding(
     indices: integers of any shape, in [0, n). weight: (n, size). Returns (*indices.shape, size).
     padding_idx: a row, counted from the end where it is negative, that gets no gradient.
     scale_grad_by_freq: divide each row's gradient by how often it is named.
-    Raises TypeError for indices that are no integers, and IndexError for one that is out of range.
+    Raises TypeError for indices that are no integers, and IndexError for one that is out of range; of indices on
+    a device, which would have to be waited for, nobody looks at the values.
 
     >>> import pullback as pb
     >>> embedding(pb.asarray([2, 0]), pb.asarray([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]))
@@ -74,6 +76,7 @@ def _check_integers(what: str, given: Array) -> None:
         raise TypeError(f"{what} in an array of integers; got {got}. Make one: pb.asarray(..., dtype='int64')")
 
 
+@autocasts_to("float32")
 @op(
     differentiable=False,
     examples=[
@@ -176,7 +179,7 @@ def _checked(xp: Namespace, offsets: Array, length: int, ended: bool) -> Array:
     if not offsets.shape[0]:
         return offsets
     first, last = offsets[:1] != 0, offsets[-1:] > length
-    if bool(anywhere(xp.concat([first, offsets[1:] < offsets[:-1], last]))):
+    if somewhere(xp.concat([first, offsets[1:] < offsets[:-1], last])):
         raise ValueError(f"offsets begin with 0, never fall, and end at {length}, the number of indices, or before")
     return offsets
 
@@ -190,7 +193,7 @@ def _largest(xp: Namespace, rows: Array, kept: Array, bags: Array, count: int, s
         padded, inside = xp.reshape(rows, (count, -1, size)), xp.reshape(kept, (count, -1))
     else:
         lengths = scatter_add(xp.ones_like(bags), bags, size=count)
-        longest = int(xp.max(lengths))
+        longest = int(read(xp.max(lengths)))
         step = xp.cumulative_sum(xp.ones_like(bags[:1] + xp.zeros_like(bags)))[:longest] - 1
         among = xp.expand_dims(step, axis=0) < xp.expand_dims(lengths, axis=1)
         places = xp.expand_dims(starts, axis=1) + xp.expand_dims(step, axis=0)

@@ -8,11 +8,13 @@ coefficients that stand for two: themselves and their mirror images.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..autodiff.autocast import autocasts_to
 from ..autodiff.examples import example, normal
 from ..autodiff.op import Op, op
 from ..autodiff.tensor import Tensor
 from ..backends import Array, Namespace
 from .creation import create
+from .precision import in_float32
 from .scatter import embed
 
 __all__ = [
@@ -59,6 +61,7 @@ _COMPLEX = [
 ]
 
 
+@autocasts_to("float32")
 @op(examples=_COMPLEX)
 def fft(xp: Namespace, x: Array, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Array:
     """Discrete Fourier transform along an axis: the sums of x_j * exp(-2 pi i j k / n).
@@ -69,6 +72,7 @@ def fft(xp: Namespace, x: Array, /, *, n: int | None = None, axis: int = -1, nor
     return xp.fft.fft(x, n=n, axis=axis, norm=norm)
 
 
+@autocasts_to("float32")
 @op(examples=_COMPLEX)
 def ifft(xp: Namespace, x: Array, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Array:
     """Inverse of `fft`: the sums of x_k * exp(2 pi i j k / n), over n.
@@ -86,6 +90,7 @@ _COMPLEX_N = [
 ]
 
 
+@autocasts_to("float32")
 @op(examples=_COMPLEX_N)
 def fftn(xp: Namespace, x: Array, /, *, s: Axes = None, axes: Axes = None, norm: str = "backward") -> Array:
     """`fft` along several axes, by default all.
@@ -97,6 +102,7 @@ def fftn(xp: Namespace, x: Array, /, *, s: Axes = None, axes: Axes = None, norm:
     return xp.fft.fftn(x, s=lengths, axes=axes, norm=norm)
 
 
+@autocasts_to("float32")
 @op(examples=_COMPLEX_N)
 def ifftn(xp: Namespace, x: Array, /, *, s: Axes = None, axes: Axes = None, norm: str = "backward") -> Array:
     """Inverse of `fftn`: `ifft` along several axes, by default all."""
@@ -136,6 +142,7 @@ ifftn.vjp("x")(_symmetric_n(ifftn))
         example(normal(4), n=6, axis=0, factor=2.0),
     ]
 )
+@in_float32
 def scale_doubles(xp: Namespace, x: Array, /, *, n: int, axis: int, factor: float) -> Array:
     """Half a spectrum with the coefficients that stand for their mirror images too scaled: all but 0 and n / 2.
 
@@ -169,6 +176,7 @@ _HALF = [
 ]
 
 
+@autocasts_to("float32")
 @op(examples=_REAL)
 def rfft(xp: Namespace, x: Array, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Array:
     """`fft` of a real signal: the n // 2 + 1 coefficients that the others are conjugates of.
@@ -178,6 +186,7 @@ def rfft(xp: Namespace, x: Array, /, *, n: int | None = None, axis: int = -1, no
     return xp.fft.rfft(x, n=n, axis=axis, norm=norm)
 
 
+@autocasts_to("float32")
 @op(examples=_HALF)
 def irfft(xp: Namespace, x: Array, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Array:
     """Inverse of `rfft`: the real signal of length n, by default 2 * (m - 1), from its m first coefficients.
@@ -187,6 +196,7 @@ def irfft(xp: Namespace, x: Array, /, *, n: int | None = None, axis: int = -1, n
     return xp.fft.irfft(x, n=n, axis=axis, norm=norm)
 
 
+@autocasts_to("float32")
 @op(examples=_HALF)
 def hfft(xp: Namespace, x: Array, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Array:
     """`fft` of a signal that is the conjugate of its mirror image, from its first half: n real coefficients.
@@ -196,6 +206,7 @@ def hfft(xp: Namespace, x: Array, /, *, n: int | None = None, axis: int = -1, no
     return xp.fft.hfft(x, n=n, axis=axis, norm=norm)
 
 
+@autocasts_to("float32")
 @op(examples=_REAL)
 def ihfft(xp: Namespace, x: Array, /, *, n: int | None = None, axis: int = -1, norm: str = "backward") -> Array:
     """Inverse of `hfft`: the first n // 2 + 1 elements of the signal from its n real coefficients."""
@@ -229,6 +240,7 @@ hfft.vjp("x")(_doubling(rfft))
 irfft.vjp("x")(_doubling(ihfft))
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         example(normal(3, 4)),
@@ -256,6 +268,7 @@ def _(xp: Namespace, g: Array, x_shape: tuple[int, ...], *, s: Axes, axes: Axes,
     return g
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         example(normal(3, 4, dtype="complex128")),

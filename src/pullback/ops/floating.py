@@ -8,6 +8,7 @@ from ..autodiff.examples import Example
 from ..autodiff.op import Op, op
 from ..backends import Array, Namespace, dtype_name, is_floating
 from ..backends.host import host
+from .precision import in_float32
 
 __all__ = ["check_floating", "floating_op"]
 
@@ -27,12 +28,12 @@ def check_floating(name: str, x: Any) -> None:
 def floating_op(*, examples: Sequence[Example]) -> Callable[[Forward[P]], Op[Concatenate[Array, P], Array]]:
     """Make an op, as `op` does, whose first input is floating and decides the result's data type.
 
-    A call with integers or booleans raises TypeError. Metadata that are NumPy scalars are taken as the Python numbers
-    they are, which promote nothing.
+    A call with integers or booleans raises TypeError; float16 and bfloat16 are computed in float32. Metadata that are
+    NumPy scalars are taken as the Python numbers they are, which promote nothing.
     """
 
     def make(forward: Forward[P]) -> Op[Concatenate[Array, P], Array]:
-        name = forward.__name__.lstrip("_")
+        name, lines = forward.__name__.lstrip("_"), in_float32(forward)
 
         @wraps(forward)
         def checked(xp: Namespace, x: Array, /, *others: P.args, **metadata: P.kwargs) -> Any:
@@ -40,7 +41,7 @@ def floating_op(*, examples: Sequence[Example]) -> Callable[[Forward[P]], Op[Con
             for key, value in metadata.items():
                 if isinstance(value, host.generic):
                     metadata[key] = value.item()
-            return forward(xp, x, *others, **metadata)
+            return lines(xp, x, *others, **metadata)
 
         return op(examples=examples)(checked)
 

@@ -5,6 +5,7 @@ from itertools import product
 from math import nan, prod
 from typing import Any
 
+from ..autodiff.autocast import autocasts_to
 from ..autodiff.examples import example, normal, uniform, values
 from ..autodiff.op import op
 from ..backends import Array, Namespace
@@ -12,6 +13,7 @@ from .elementwise import abs as absolute
 from .elementwise import clip, floor, isinf, isnan
 from .floating import check_floating
 from .linear_algebra import matmul, matrix_transpose
+from .precision import in_float32
 from .searching import where
 from .sizes import each_axis
 from .taps import cubic_far, cubic_near
@@ -22,6 +24,7 @@ _POINTS = uniform(2, 3, 2, 2, low=-0.9, high=0.9)
 _BEYOND = values([[[[-1.3, 0.2], [0.45, 1.7]]]])
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         example(normal(2, 4, 5, 3), _POINTS),
@@ -34,6 +37,7 @@ _BEYOND = values([[[[-1.3, 0.2], [0.45, 1.7]]]])
         example(normal(2, 4, 5, 3), _POINTS._replace(differentiable=False), mode="nearest"),
     ]
 )
+@in_float32
 def grid_sample(
     xp: Namespace, x: Array, grid: Array, /, mode: str = "bilinear", padding_mode: str = "zeros",
     align_corners: bool = False,
@@ -120,6 +124,7 @@ def _inside(xp: Namespace, place: Array, length: int, padding_mode: str, align_c
     return where(isnan(place), 0.0, clip(place, 0.0, length - 1.0))
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         example(normal(2, 2, 3), size=(2, 3, 4, 1)),

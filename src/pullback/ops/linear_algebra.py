@@ -7,9 +7,11 @@ behind all of them.
 from collections.abc import Sequence
 from math import prod
 
+from ..autodiff.autocast import autocasts_to
 from ..autodiff.examples import example, integers, normal
 from ..autodiff.op import op
 from ..backends import Array, Namespace, is_complex
+from .precision import in_float32
 
 __all__ = ["linear", "matmul", "matrix_transpose", "tensordot", "vecdot"]
 
@@ -23,6 +25,7 @@ def matrix_transpose(xp: Namespace, x: Array, /) -> Array:
 matrix_transpose.vjp("x")(lambda xp, g: matrix_transpose(g))
 
 
+@autocasts_to("low")
 @op(
     examples=[
         example(normal(3, 4), normal(4, 2)),
@@ -58,6 +61,7 @@ def _(xp: Namespace, g: Array, x1: Array, x2_shape: tuple[int, ...]) -> Array:
     return matmul(matrix_transpose(x1), g)
 
 
+@autocasts_to("low")
 @op(
     examples=[
         example(normal(5, 3), normal(4, 3), normal(4)),
@@ -127,6 +131,7 @@ def tensordot(xp: Namespace, x1: Array, x2: Array, /, *, axes: int | tuple[Seque
     return xp.reshape(matmul(left, right), tuple(shape))
 
 
+@autocasts_to("low")
 @op(
     examples=[
         example(normal(3, 4), normal(3, 4)),
@@ -135,6 +140,7 @@ def tensordot(xp: Namespace, x1: Array, x2: Array, /, *, axes: int | tuple[Seque
         example(integers(2, 3, high=5), integers(3, high=5)),
     ]
 )
+@in_float32
 def vecdot(xp: Namespace, x1: Array, x2: Array, /, *, axis: int = -1) -> Array:
     """Dot product of vectors along an axis, the other axes broadcast; complex x1 is conjugated.
 

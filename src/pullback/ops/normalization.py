@@ -7,6 +7,7 @@ float32. The vjps compute the statistics again from the input, so that nothing e
 from collections.abc import Sequence
 from math import prod
 
+from ..autodiff.autocast import autocasts_to
 from ..autodiff.examples import example, normal, uniform
 from ..autodiff.op import op
 from ..backends import Array, Namespace
@@ -63,6 +64,7 @@ def _check(name: str, x: Array, axes: tuple[int, ...], weight: Array | None, bia
             )
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         example(normal(3, 4), normal(4), normal(4), normalized_shape=4),
@@ -107,6 +109,7 @@ def _(
     return _through(xp, _weighted(g, weight), unit, scale, axes), g * unit, g
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         example(normal(3, 4), normal(4), normalized_shape=4),
@@ -313,6 +316,7 @@ def instance_statistics(xp: Namespace, x: Array, /) -> tuple[Array, Array]:
     return xp.mean(x, axis=(0, *axes)), xp.mean(xp.square(deviations), axis=(0, *axes))
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         example(normal(2, 3, 4), normal(4), normal(4), num_groups=2),
@@ -376,6 +380,7 @@ def instance_norm(
     return group_norm(x, weight, bias, num_groups=x.shape[-1], eps=eps)
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         example(normal(2, 5), size=3, alpha=0.5),
@@ -424,6 +429,7 @@ def _window_sums(xp: Namespace, x: Array, before: int, behind: int) -> Array:
     return total
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         example(normal(3, 4)),

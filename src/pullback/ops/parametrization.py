@@ -2,6 +2,7 @@
 
 from math import prod
 
+from ..autodiff.autocast import autocasts_to
 from ..autodiff.examples import example, normal, uniform
 from ..autodiff.op import op
 from ..backends import Array, Namespace
@@ -13,6 +14,7 @@ from .precision import in_float32
 __all__ = ["power_iteration", "spectral_norm", "weight_norm"]
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         example(normal(3, 2, 2), uniform(3, 1, 1), axis=0),
@@ -32,6 +34,7 @@ def weight_norm(xp: Namespace, direction: Array, magnitude: Array, /, *, axis: i
     return direction * (magnitude / vector_norm(direction, axis=others, keepdims=axis is not None))
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         example(normal(3, 4), normal(3), normal(4)),
@@ -51,6 +54,7 @@ def spectral_norm(
     return weight / vecdot(u, matmul(_matrix(xp, weight, order), v))
 
 
+@autocasts_to("float32")
 @op(
     differentiable=False,
     examples=[

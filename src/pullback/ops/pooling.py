@@ -24,7 +24,7 @@ from .scatter import scatter_add_along_axis
 from .searching import where
 from .sizes import PerAxis, axes_of, each_axis, is_whole, lengths_of, ratios, shape_of
 from .taps import Taps, adaptive, sliding, sliding_count
-from .utility import anywhere
+from .utility import readable, somewhere
 
 __all__ = [
     "adaptive_avg_pool", "adaptive_max_pool", "avg_pool", "fractional_max_pool", "global_avg_pool", "global_max_pool",
@@ -316,7 +316,7 @@ def max_unpool(
             f"max_unpool gives lengths of 1 or more, less than a stride from {usual}; got output_size={output_size}"
         )
     indices = astype(indices, "int64", copy=False)  # a narrow type may not hold the number of pixels
-    if bool(anywhere((indices < 0) | (indices >= prod(lengths)))):
+    if readable(indices) and somewhere((indices < 0) | (indices >= prod(lengths))):
         raise ValueError(f"max_unpool takes indices from 0 to {prod(lengths) - 1}, for the lengths {lengths}")
     lead, c = tuple(x.shape[: -1 - axes]), x.shape[-1]
     rows = (prod(lead), prod(positions), c)

@@ -26,7 +26,7 @@ def in_float32(function: F) -> F:
     @wraps(function)
     def run(xp: Namespace, *arrays: Any, **metadata: Any) -> Any:
         first = arrays[0][0] if isinstance(arrays[0], tuple) else arrays[0]
-        if dtype_name(first.dtype) not in _HALVES:
+        if dtype_name(getattr(first, "dtype", "")) not in _HALVES:
             return function(xp, *arrays, **metadata)
         y = function(xp, *tree_map(lambda x: wide(xp, x), arrays), **metadata)
         if is_vjp:

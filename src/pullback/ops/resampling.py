@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from math import floor
 
+from ..autodiff.autocast import autocasts_to
 from ..autodiff.examples import example, integers, normal
 from ..autodiff.op import op
 from ..backends import Array, Namespace, array_beside, dtype_name
@@ -19,6 +20,7 @@ _UP = resampled(3, 7, "linear", None, False, False)
 _CUBIC = resampled(5, 4, "cubic", None, True, False)
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         example(normal(2, 5, 3), taps=(sliding(5, 3, 2, 1, divisor="inside"),)),

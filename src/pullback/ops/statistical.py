@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from math import prod as product
 from typing import Any, TypeAlias
 
+from ..autodiff.autocast import autocasts_to
 from ..autodiff.examples import example, normal, uniform, values
 from ..autodiff.op import op
 from ..backends import Array, Namespace, dtype_in, is_complex
@@ -42,6 +43,7 @@ def axes_of(shape: tuple[int, ...], axis: Axis) -> Iterable[int]:
 _COMPLEX = [example(normal(3, 4, dtype="complex128"), axis=-1), example(normal(2, dtype="complex128"))]
 
 
+@autocasts_to("float32")
 @op(examples=[*_REDUCTIONS, *_COMPLEX, example(normal(0, 3), axis=0), example(normal(3), dtype="float64")])
 def sum(xp: Namespace, x: Array, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Array:
     """Sum over the axes, in `dtype`: by default that of x, and at least int64 for integers and truth values."""
@@ -59,6 +61,7 @@ _WITH_ZEROS = [
 ]
 
 
+@autocasts_to("float32")
 @op(examples=[*_REDUCTIONS, *_COMPLEX, *_WITH_ZEROS, example(normal(0, 3), axis=0)])
 def prod(xp: Namespace, x: Array, /, *, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Array:
     """Product over the axes, in `dtype` as for `sum`."""
@@ -83,6 +86,7 @@ def _(xp: Namespace, g: Array, x: Array, *, axis: Axis, keepdims: bool) -> Array
     return kept(xp, g, x.shape, axis, keepdims) * others
 
 
+@autocasts_to("float32")
 @op(examples=[*_REDUCTIONS, *_COMPLEX])
 def mean(xp: Namespace, x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Arithmetic mean over the axes."""
@@ -95,6 +99,7 @@ def _(xp: Namespace, g: Array, x_shape: tuple[int, ...], *, axis: Axis, keepdims
     return xp.broadcast_to(kept(xp, g / _count(x_shape, axis), x_shape, axis, keepdims), x_shape)
 
 
+@autocasts_to("float32")
 @op(examples=[*_REDUCTIONS[:-1], example(normal(4, 3), axis=0, correction=1.0), _COMPLEX[0]])
 @in_float32
 def var(xp: Namespace, x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
@@ -112,6 +117,7 @@ def _freedom(shape: tuple[int, ...], axis: Axis, correction: float) -> float:
     return count if count > 0 else 0.0
 
 
+@autocasts_to("float32")
 @op(examples=[example(uniform(3, 4), axis=0), example(uniform(3, 4), correction=1.0), _COMPLEX[0]])
 @in_float32
 def std(xp: Namespace, x: Array, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Array:
@@ -160,6 +166,7 @@ _RUNNING = [
 ]
 
 
+@autocasts_to("float32")
 @op(examples=_RUNNING)
 def cumulative_sum(
     xp: Namespace, x: Array, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
@@ -179,6 +186,7 @@ def _(xp: Namespace, g: Array, x_shape: tuple[int, ...], *, axis: int | None, in
     return flip(cumulative_sum(flip(g, axis=axis), axis=axis), axis=axis)
 
 
+@autocasts_to("float32")
 @op(examples=[*_RUNNING, example(values([2.0, 0.0, 3.0, 0.0, 5.0])), *(e for e in _WITH_ZEROS if e.metadata)])
 def cumulative_prod(
     xp: Namespace, x: Array, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False

@@ -1,8 +1,12 @@
 """The standard's utility functions."""
 
+from typing import Any
+
+from ..autodiff.batching.array import Batched
 from ..autodiff.examples import boolean, example
 from ..autodiff.op import op
-from ..backends import Array, Namespace
+from ..autodiff.tensor import Tensor
+from ..backends import Array, Namespace, backend_of
 from .manipulation import concat, counted_from_the_front
 from .statistical import Axis
 
@@ -25,6 +29,26 @@ def any(xp: Namespace, x: Array, /, *, axis: Axis = None, keepdims: bool = False
 def anywhere(xp: Namespace, x: Array, /) -> Array:
     """Whether any element is true, for a check of values: inside `vmap`, an element of any of the batch."""
     return xp.any(x)
+
+
+def readable(x: Array, /) -> bool:
+    """Whether the values of an array can be checked at no cost: they lie in the host's memory.
+
+    On a device a look at them would wait for all that is queued there, in every step.
+    """
+    while isinstance(x, (Tensor, Batched)):
+        x = x.array if isinstance(x, Tensor) else x.value
+    return backend_of(x).in_host_memory(x)
+
+
+def somewhere(x: Array, /) -> bool:
+    """What `anywhere` gives, read."""
+    return bool(read(anywhere(x)))
+
+
+def read(x: Array, /) -> Any:
+    """An array of one element for Python to make a number of, from the device if it lies on one."""
+    return x if isinstance(x, Tensor) else backend_of(x).read(x)
 
 
 def diff(

@@ -17,6 +17,7 @@ from .averaging import (
 )
 from .clip import clip_grad_norm_, clip_grad_value_
 from .divergence import Diverged
+from .grad_scaler import GradScaler
 from .gradient_descent import gradient_descent
 from .lamb import LAMB
 from .lbfgs import LBFGS
@@ -32,7 +33,7 @@ from .sgd import SGD
 
 __all__ = [
     "ASGD", "LAMB", "LBFGS", "SAM", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax",
-    "AveragedModel", "Diverged", "Lion", "Muon", "NAdam", "Optimizer", "RAdam", "RMSprop", "Rprop",
+    "AveragedModel", "Diverged", "GradScaler", "Lion", "Muon", "NAdam", "Optimizer", "RAdam", "RMSprop", "Rprop",
     "clip_grad_norm_", "clip_grad_value_", "get_ema_avg_fn", "get_ema_multi_avg_fn", "get_swa_avg_fn",
     "get_swa_multi_avg_fn", "gradient_descent", "lr_scheduler", "update_bn",
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """Clipping: gradients held within bounds before a step, against the one batch that throws training off."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import inf, isfinite
 
 from ..autodiff.tape import no_grad
@@ -15,8 +15,9 @@ from ..ops.elementwise import abs, clip, minimum, pow, sqrt
 from ..ops.manipulation import stack
 from ..ops.precision import wide
 from ..ops.statistical import max, sum
+from .several import scale_all, sum_of_squares
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_", "like", "norm_power", "together"]
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "joint_norm", "like", "scaled_by"]
 
 
 def clip_grad_norm_(
@@ -46,15 +47,16 @@ def clip_grad_norm_(
     if not found:
         return zeros(())
     with no_grad(), host.errstate(over="ignore", invalid="ignore"):  # what is not finite is the caller's to judge
-        total: Tensor = together([norm_power(g, norm_type) for _, g in found], norm_type)
+        gradients = [g for _, g in found]
+        total: Tensor = joint_norm(gradients, norm_type)
         if error_if_nonfinite and not isfinite(total.item()):
             raise RuntimeError(
                 f"the gradients' norm of order {norm_type} is {total.item()}, so they cannot be clipped; "
                 "lower the learning rate, or pass error_if_nonfinite=False to go on with them as they are"
             )
         factor = minimum(max_norm / (total + 1e-6), 1.0)
-        for p, g in found:
-            p.grad = g * like(factor, g)
+        for (p, _), scaled in zip(found, scaled_by(factor, gradients), strict=True):
+            p.grad = scaled
     return total
 
 
@@ -80,20 +82,34 @@ def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[tuple[Tensor,
     return [(p, p.grad.detach()) for p in every if p.grad is not None]
 
 
-def norm_power(g: Tensor, p: float) -> Array:
+def joint_norm(gradients: list[Tensor], p: float = 2.0) -> Tensor:
+    """The p-norm of all gradients taken together, where the first one lives."""
+    if p == 2 and _are_alike(gradients):
+        return sqrt(sum_of_squares(*gradients))  # type: ignore[no-any-return]
+    every = stack([like(_norm_power(g, p), gradients[0]) for g in gradients])
+    if p == inf:
+        return max(every)  # type: ignore[no-any-return]
+    return sqrt(sum(every)) if p == 2 else pow(sum(every), 1 / p)  # type: ignore[no-any-return]
+
+
+def scaled_by(factor: Tensor, gradients: list[Tensor]) -> Sequence[Tensor]:
+    """Every gradient times one number, in its own dtype and place."""
+    if _are_alike(gradients):
+        return scale_all(like(factor, gradients[0]), *gradients)
+    return [g * like(factor, g) for g in gradients]
+
+
+def _are_alike(gradients: list[Tensor]) -> bool:
+    """Whether all are of one dtype, in one place."""
+    return len({(g.dtype, g.device) for g in gradients}) == 1
+
+
+def _norm_power(g: Tensor, p: float) -> Array:
     """The p-norm of one gradient, to the power p; of float16 and bfloat16 in float32."""
     g = wide(Tensor.namespace, g)
     if p == inf:
         return max(abs(g)) if g.size else sum(g)
     return sum(g * g) if p == 2 else sum(pow(abs(g), p))
-
-
-def together(powers: list[Tensor], p: float) -> Array:
-    """The p-norm of all gradients, where the first one lives."""
-    every = stack([like(power, powers[0]) for power in powers])
-    if p == inf:
-        return max(every)
-    return sqrt(sum(every)) if p == 2 else pow(sum(every), 1 / p)
 
 
 def like(x: Tensor, other: Tensor) -> Tensor:

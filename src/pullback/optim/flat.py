@@ -1,6 +1,7 @@
 """Flat buffers: the parameters of a group, their gradients and their state, each in one array."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -24,17 +25,20 @@ class FlatGroup:
         self.names = tuple(state[0])
         shapes = [p.shape for p in parameters]
         values, self._views = self._join([p.array for p in parameters], shapes)
-        gradients, self._gradients = self._join([p.array for p in parameters], shapes)
-        self._buffers = buffers = [values, gradients]
+        self._values, self._state = values, [self._join_state(name, state, shapes) for name in self.names]
         for p, view in zip(parameters, self._views, strict=True):
             p.array = view
-        for name in self.names:
-            buffer, views = self._join([s[name].array for s in state], shapes)
-            buffers.append(buffer)
-            for s, view in zip(state, views, strict=True):
-                s[name].array = view
-        length, block = values.shape[0], self.owner.block or values.shape[0]
-        self._blocks = [[b[i : i + block] for b in buffers] for i in range(0, length, max(block, 1))]
+
+    def _join_state(self, name: str, state: Sequence[dict[str, Tensor]], shapes: Sequence[tuple[int, ...]]) -> Array:
+        buffer, views = self._join([s[name].array for s in state], shapes)
+        for s, view in zip(state, views, strict=True):
+            s[name].array = view
+        return buffer
+
+    @cached_property
+    def _gradients(self) -> tuple[Array, list[Array]]:
+        """A buffer for all gradients, and each one's place in it."""
+        return self._join([p.array for p in self.parameters], [p.shape for p in self.parameters])
 
     def _join(self, arrays: Sequence[Array], shapes: Sequence[tuple[int, ...]]) -> tuple[Array, list[Array]]:
         xp = self.owner.namespace
@@ -48,16 +52,24 @@ class FlatGroup:
 
     def update(self, rule: Op[..., Any], hyper: dict[str, Any], maximize: bool = False) -> None:
         """One step of the rule over everything, in place. Every parameter must have a gradient."""
-        for p, view in zip(self.parameters, self._gradients, strict=True):
+        in_place = self.owner.kernels.get(f"{rule.name}.in_place")
+        if in_place is not None and self.owner.gathers:
+            apart = [p.grad.array for p in self.parameters]  # type: ignore[union-attr]
+            if in_place(self._values, apart, *self._state, **hyper, maximize=maximize) is not NotImplemented:
+                return
+            in_place = None
+        gradient, views = self._gradients
+        for p, view in zip(self.parameters, views, strict=True):
             view[...] = p.grad.array  # type: ignore[union-attr]
         if maximize:
-            self._buffers[1][...] = -self._buffers[1]
-        in_place = self.owner.kernels.get(f"{rule.name}.in_place")
+            gradient[...] = -gradient
+        buffers = [self._values, gradient, *self._state]
         if in_place is not None:
-            in_place(*self._buffers, **hyper)
+            in_place(*buffers, **hyper)
             return
-        apply = self.owner.implementation(rule)
-        for block in self._blocks:
-            parameter, _, *state = block
+        apply, length = self.owner.implementation(rule), gradient.shape[0]
+        step = max(self.owner.block or length, 1)
+        for start in range(0, length, step):
+            parameter, _, *state = block = [buffer[start : start + step] for buffer in buffers]
             for target, new in zip((parameter, *state), apply(*block, **hyper), strict=True):
                 target[...] = new

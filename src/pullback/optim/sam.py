@@ -7,7 +7,7 @@ from ..autodiff.tape import enable_grad, no_grad
 from ..autodiff.tensor import Tensor
 from ..backends import Array
 from ..ops.elementwise import abs
-from .clip import like, norm_power, together
+from .clip import joint_norm, like
 from .hyperparameters import AT_LEAST_ZERO, check_hyperparameters
 from .lbfgs import LBFGS
 from .optimizer import Optimizer
@@ -85,7 +85,7 @@ class SAM(Optimizer):
         with no_grad():
             sizes = [abs(p.detach()) if self.adaptive else None for p, _ in found]
             steps = [g if size is None else size * g for (_, g), size in zip(found, sizes, strict=True)]
-            norms: Any = [together([norm_power(step, 2.0) for step in steps], 2.0)] if steps else []
+            norms = [joint_norm(steps)] if steps else []
             for (p, _), step, size in zip(found, steps, sizes, strict=True):
                 factor = like(self.rho / (norms[0] + 1e-12), step)
                 self._origins.append((p, p.array))

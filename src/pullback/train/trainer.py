@@ -9,6 +9,7 @@ from numbers import Integral
 from time import perf_counter
 from typing import Any, Literal
 
+from ..autodiff.autocast import autocast
 from ..autodiff.tape import no_grad
 from ..autodiff.tensor import Tensor
 from ..backends import backend_of
@@ -17,9 +18,13 @@ from ..data.dataset import ArrayDataset
 from ..data.loader import DataLoader
 from ..nn.module import Module
 from ..ops.manipulation import concat
+from ..ops.precision import wide
 from ..optim.clip import clip_grad_norm_
 from ..optim.divergence import Diverged, LossWatch
+from ..optim.grad_scaler import GradScaler
+from ..optim.lbfgs import LBFGS
 from ..optim.optimizer import Optimizer
+from ..optim.sam import SAM
 from .early_stopping import EarlyStopping
 from .history import History, Row
 from .metrics import Metric, by_name
@@ -40,6 +45,9 @@ class Trainer:
     schedule: a learning-rate schedule. Its `step()` is called after every epoch, or after every update with
         `schedule_every="iteration"`; one whose `step` wants a value is given the monitored one.
     clip_norm: the greatest norm of all gradients together; None leaves them as they are.
+    precision: what model and loss compute in: `"float32"`; or `"tf32"`, `"bfloat16"` or `"float16"` as `autocast` mixes
+        them with float32, with the loss scaled for float16 by a `GradScaler`, the trainer's `scaler`. `predict`
+        computes in the parameters' own.
     early_stopping: an `EarlyStopping`. What it monitors also decides which epoch is best; without one that is
         the loss on the validation data, or where there are none the training loss.
     restore_best_weights: end with the weights of the best epoch rather than of the last.
@@ -67,6 +75,7 @@ class Trainer:
         schedule: Any = None,
         schedule_every: Literal["epoch", "iteration"] = "epoch",
         clip_norm: float | None = None,
+        precision: Literal["float32", "tf32", "bfloat16", "float16"] = "float32",
         early_stopping: EarlyStopping | None = None,
         restore_best_weights: bool = True,
         detect_divergence: bool = True,
@@ -76,6 +85,13 @@ class Trainer:
             raise ValueError(f"schedule_every is 'epoch' or 'iteration'; got {schedule_every!r}")
         if clip_norm is not None and not clip_norm > 0:
             raise ValueError(f"clip_norm is a positive number or None; got {clip_norm!r}")
+        if precision not in ("float32", "tf32", "bfloat16", "float16"):
+            raise ValueError(f"precision is 'float32', 'tf32', 'bfloat16' or 'float16'; got {precision!r}")
+        if precision == "float16" and isinstance(optimizer, (SAM, LBFGS)):
+            raise ValueError(
+                f"{type(optimizer).__name__} computes a loss several times in a step, and float16 scales it for one; "
+                "take precision='bfloat16'"
+            )
         measures: tuple[Metric, ...] = tuple(by_name(m) if isinstance(m, str) else m for m in metrics)
         names = [_metric_name(metric) for metric in measures]
         twice = next((name for name in ["loss", *names] if ["loss", *names].count(name) > 1), None)
@@ -89,6 +105,8 @@ class Trainer:
         self.schedule_takes_value = schedule is not None and _takes_value(schedule.step)
         self.schedule_every = schedule_every
         self.clip_norm = clip_norm
+        self.precision = precision
+        self.scaler = GradScaler(enabled=precision == "float16")
         self.early_stopping = early_stopping
         self.restore_best_weights = restore_best_weights
         self.detect_divergence = detect_divergence
@@ -136,11 +154,17 @@ class Trainer:
         try:
             with no_grad():
                 for inputs, target in map(_parts, _as_batches(data)):
-                    prediction = self.model(*inputs)
-                    meter.add(self.loss(prediction, target).item(), prediction, target)
+                    prediction, loss = self.compute(inputs, target)
+                    meter.add(loss.item(), prediction, target)
         finally:
             self.model.train(training)
         return meter.results()
+
+    def compute(self, inputs: Sequence[Any], target: Any) -> tuple[Any, Tensor]:
+        """What the model gives for a batch, and the loss, in the trainer's precision."""
+        with nullcontext() if self.precision == "float32" else autocast(self.precision):
+            prediction = self.model(*inputs)
+            return prediction, self.loss(prediction, target)
 
     def predict(self, inputs: Any) -> Tensor:
         """What the model gives for every sample, in order, in evaluation mode: one Tensor.
@@ -185,7 +209,7 @@ class Meter:
         self.samples += count
         self._loss += loss * count
         for metric in self.metrics:
-            metric.update(prediction.detach(), target)
+            metric.update(wide(Tensor.namespace, prediction.detach()), target)
 
     @property
     def loss(self) -> float:
@@ -262,7 +286,7 @@ class _Run:
             inputs, target = self.batch
             self.trainer.model.eval()
             with no_grad():
-                loss = self.trainer.loss(self.trainer.model(*inputs), target).item()
+                loss = self.trainer.compute(inputs, target)[1].item()
             if not self.losses.accepts(loss):
                 raise self._diverged(self.losses.complaint(loss))
 
@@ -288,17 +312,22 @@ class _Run:
             """The loss and its gradients: called once, or by SAM and LBFGS also where they only look."""
             trainer.optimizer.zero_grad()
             with buffers_kept(trainer.model) if first else nullcontext():
-                prediction = trainer.model(*inputs)
-                loss = trainer.loss(prediction, target)
-                loss.backward()
+                prediction, loss = trainer.compute(inputs, target)
+                trainer.scaler.scale(loss).backward()
             if not first:
                 first.append((loss.item(), prediction))
                 self._check_loss(first[0][0])
             if trainer.clip_norm is not None:
+                trainer.scaler.unscale_(trainer.optimizer)
                 clip_grad_norm_(trainer.model.parameters(), trainer.clip_norm)
             return loss
 
-        trainer.optimizer.step(closure)
+        if trainer.scaler.is_enabled():
+            closure()
+            trainer.scaler.step(trainer.optimizer)
+            trainer.scaler.update()
+        else:
+            trainer.optimizer.step(closure)
         self._step_schedule("iteration", first[0][0])
         return first[0]
 

@@ -7,16 +7,20 @@ What compiles and launches is a `Driver`: CuPy, or in tests a stand-in that runs
 kernels ask it for memory too, so that nothing here imports CuPy.
 """
 
+import logging
 import re
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from ..backend import Array, Namespace
 
 __all__ = ["FLOATING", "Driver", "Source", "driver", "sources", "type_of", "use_driver", "vector_length"]
+
+_log = logging.getLogger("pullback")
 
 FLOATING: Final = ("float", "double", "float16", "bfloat16")
 """The floating types as sources write them."""
@@ -53,6 +57,29 @@ class Driver(Protocol):
 
     def address(self, array: Array) -> int:
         """Where an array's memory begins."""
+        ...
+
+    @property
+    def cublas(self) -> Any:
+        """cuBLAS as CuPy binds it: `gemmEx` and `gemmStridedBatchedEx`."""
+        ...
+
+    @property
+    def cublaslt(self) -> Any:
+        """cuBLASLt as nvmath-python binds it; None where that is not installed."""
+        ...
+
+    @property
+    def cudnn(self) -> Any:
+        """cuDNN's graphs as nvidia-cudnn-frontend binds them; None where that is not installed."""
+        ...
+
+    def cublas_handle(self) -> int:
+        """What cuBLAS is called with on the current device."""
+        ...
+
+    def place(self) -> tuple[int, int]:
+        """The current device, and the current stream on it."""
         ...
 
 
@@ -124,7 +151,7 @@ def read(file: str) -> str:
 class CupyDriver:
     """CuPy: compiles with NVRTC, keeps what it compiled on disk, and launches on the current device and stream."""
 
-    @property
+    @cached_property
     def xp(self) -> Namespace:
         """`cupy`."""
         return import_module("cupy")
@@ -145,6 +172,48 @@ class CupyDriver:
         found: int = array.data.ptr
         return found
 
+    @cached_property
+    def cublas(self) -> Any:
+        """CuPy's bindings of cuBLAS, which refuse to be captured in a CUDA graph."""
+        return import_module("cupy_backends.cuda.libs.cublas")
+
+    @cached_property
+    def cublaslt(self) -> Any:
+        """The bindings of cuBLASLt, where nvmath-python is installed and finds the library."""
+        if find_spec("nvmath") is None:
+            return None
+        try:
+            found = import_module("nvmath.bindings.cublasLt")
+            found.get_version()
+        except Exception as error:  # a library that is not found is told in many ways
+            _log.warning("products run on cuBLAS: nvmath-python is installed, but finds no cuBLASLt (%s)", error)
+            return None
+        return found
+
+    @cached_property
+    def cudnn(self) -> Any:
+        """The bindings of cuDNN's graphs, where nvidia-cudnn-frontend is installed and finds the library."""
+        if find_spec("cudnn") is None:
+            return None
+        try:
+            found = import_module("cudnn")
+            found.backend_version_string()
+        except Exception as error:  # a library that is not found is told in many ways
+            _log.warning("convolutions run without cuDNN: its frontend is installed, but finds no cuDNN (%s)", error)
+            return None
+        return found
+
+    @cached_property
+    def cublas_handle(self) -> Callable[[], int]:
+        """CuPy's own handle, one for each thread and device."""
+        found: Callable[[], int] = import_module("cupy.cuda.device").get_cublas_handle
+        return found
+
+    def place(self) -> tuple[int, int]:
+        """The current device, and the current stream on it."""
+        cuda = self.xp.cuda
+        return cuda.runtime.getDevice(), cuda.get_current_stream().ptr
+
 
 _STATIC_SHARED: Final = 48 << 10
 """The bytes of memory that a block has without asking for more."""
@@ -153,17 +222,16 @@ _STATIC_SHARED: Final = 48 << 10
 class _Kernel:
     """One of CuPy's raw kernels, which is told when it may use more shared memory than is usual."""
 
-    __slots__ = ("_allowed", "_raw")
+    __slots__ = ("_raw",)
 
     def __init__(self, raw: Any) -> None:
         self._raw = raw
-        self._allowed = _STATIC_SHARED
 
     def __call__(
         self, grid: tuple[int, ...], block: tuple[int, ...], arguments: Sequence[Any], shared_mem: int
     ) -> None:
-        if shared_mem > self._allowed:
-            self._raw.max_dynamic_shared_size_bytes = self._allowed = shared_mem
+        if shared_mem > _STATIC_SHARED:  # told every time, as each device has to be
+            self._raw.max_dynamic_shared_size_bytes = shared_mem
         self._raw(grid, block, arguments, shared_mem=shared_mem)
 
 
@@ -184,8 +252,13 @@ def use_driver(other: Driver) -> Driver:
 
 def type_of(dtype: Any) -> str:
     """A data type as sources write it: `float`, `double`, `float16`, `bfloat16`, `int`, `long long`, `bool`."""
-    name: str = dtype.name
-    return _C_TYPES.get(name, name)
+    found = _types.get(dtype)
+    if found is None:
+        found = _types[dtype] = _C_TYPES.get(dtype.name, dtype.name)
+    return found
+
+
+_types: dict[Any, str] = {}  # a data type's own name takes ten microseconds
 
 
 def vector_length(columns: int, *arrays: Array | None) -> int:
@@ -193,6 +266,10 @@ def vector_length(columns: int, *arrays: Array | None) -> int:
 
     arrays: of one data type, each of which begins at a multiple of 16 bytes and whose rows do, for more than 1.
     """
-    given = [x for x in arrays if x is not None]
-    length = _VECTOR // given[0].dtype.itemsize
-    return length if columns % length == 0 and all(_driver.address(x) % _VECTOR == 0 for x in given) else 1
+    length = 1
+    for x in arrays:
+        if x is not None:
+            length = _VECTOR // x.dtype.itemsize
+            if columns % length or _driver.address(x) % _VECTOR:
+                return 1
+    return length

@@ -31,8 +31,14 @@ def threads_for(rows: int, columns: int, vector: int) -> tuple[int, tuple[int, i
 
 def is_floating(*arrays: Array | None) -> bool:
     """Whether all are of one floating type that sources know."""
-    given = [x for x in arrays if x is not None]
-    return type_of(given[0].dtype) in FLOATING and all(x.dtype == given[0].dtype for x in given)
+    dtype = None
+    for x in arrays:
+        if x is not None:
+            if dtype is None:
+                dtype = x.dtype
+            elif x.dtype != dtype:
+                return False
+    return type_of(dtype) in FLOATING
 
 
 def is_last(axis: Any, ndim: int) -> bool:

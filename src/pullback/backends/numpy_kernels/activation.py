@@ -44,7 +44,7 @@ def _(g: Any, y: Any) -> Any:
 
 @kernel("softmax", declines=True)
 def _(x: Any, *, axis: int = -1) -> Any:
-    if not x.size or x.dtype.kind in "biu":
+    if not x.size or x.dtype.char not in "fd":
         return NotImplemented
     if axis in (-1, x.ndim - 1) and are_worthwhile(x):
         return in_rows(rows.softmax, x)
@@ -53,8 +53,10 @@ def _(x: Any, *, axis: int = -1) -> Any:
     return e
 
 
-@kernel("softmax.vjp(x)")
+@kernel("softmax.vjp(x)", declines=True)
 def _(g: Any, y: Any, *, axis: int) -> Any:
+    if y.dtype.char not in "fd":
+        return NotImplemented
     if axis in (-1, y.ndim - 1) and are_worthwhile(g, y):
         return in_rows(rows.softmax_vjp, g, y)
     gy = g * y
@@ -64,7 +66,7 @@ def _(g: Any, y: Any, *, axis: int) -> Any:
 
 @kernel("log_softmax", declines=True)
 def _(x: Any, *, axis: int = -1) -> Any:
-    if not x.size or x.dtype.kind in "biu":
+    if not x.size or x.dtype.char not in "fd":
         return NotImplemented
     if axis in (-1, x.ndim - 1) and are_worthwhile(x):
         return in_rows(rows.log_softmax, x)
@@ -73,8 +75,10 @@ def _(x: Any, *, axis: int = -1) -> Any:
     return shifted
 
 
-@kernel("log_softmax.vjp(x)")
+@kernel("log_softmax.vjp(x)", declines=True)
 def _(g: Any, y: Any, *, axis: int) -> Any:
+    if y.dtype.char not in "fd":
+        return NotImplemented
     if axis in (-1, y.ndim - 1) and are_worthwhile(g, y):
         return in_rows(rows.log_softmax_vjp, g, y)
     p = np.exp(y)

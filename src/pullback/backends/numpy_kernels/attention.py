@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..blas_threads import blas_alone
 from ..host import host as np
 from ..memory import empty, empty_like
-from ..numba_kernels import heads, is_worthwhile
+from ..numba_kernels import heads, is_float, is_worthwhile
 from ..numba_kernels.attention import slopes_of_rows, softmax_of_rows
 from ..numba_kernels.compiling import in_parts
 from .table import kernel
@@ -107,7 +107,7 @@ def _(g: Any, x_shape: tuple[int, ...], *, batch_first: bool) -> Any:
     counts = [part.shape[1] for part in g]
     whole = empty((*x_shape[:2], sum(counts), g[0].shape[3]), dtype=g[0].dtype)
     parts = [part.transpose((0, 2, 1, 3) if batch_first else (2, 0, 1, 3)) for part in g]
-    if is_worthwhile(whole.size) and len({part.dtype for part in g}) == 1:
+    if is_worthwhile(whole.size) and is_float(whole.dtype) and len({part.dtype for part in g}) == 1:
         heads.join(parts, whole)
         return whole.reshape(x_shape)
     start = 0

@@ -9,6 +9,7 @@ from itertools import product
 from math import prod
 from typing import Any, TypeAlias
 
+from ..bfloat16 import rounded_once
 from ..host import host as np
 from ..memory import empty
 from ..numba_kernels import convolution as direct
@@ -138,6 +139,7 @@ def _convolved(x: Any, weight: Any, bias: Any, windows: Windows, groups: int) ->
 
 
 @kernel("conv", declines=True)
+@rounded_once
 def _(x: Any, weight: Any, bias: Any = None, *, stride: Lengths, padding: Pairs, dilation: Lengths, groups: int) -> Any:
     if not _same_floats(x, weight, bias):
         return NotImplemented
@@ -151,6 +153,7 @@ def _(x: Any, weight: Any, bias: Any = None, *, stride: Lengths, padding: Pairs,
 
 
 @kernel("conv_weight", declines=True)
+@rounded_once
 def _(
     x: Any, cotangent: Any, *, kernel: Lengths, stride: Lengths, padding: Pairs, dilation: Lengths, groups: int
 ) -> Any:
@@ -182,6 +185,7 @@ def _(
 
 
 @kernel("conv_transpose", declines=True)
+@rounded_once
 def _(x: Any, weight: Any, bias: Any = None, *, stride: Lengths, padding: Pairs, dilation: Lengths, groups: int) -> Any:
     if not _same_floats(x, weight, bias):
         return NotImplemented

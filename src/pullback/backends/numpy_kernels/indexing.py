@@ -3,6 +3,7 @@
 from math import prod
 from typing import Any
 
+from ..bfloat16 import is_half
 from ..host import host as np
 from ..numba_kernels import is_float, is_worthwhile
 from ..numba_kernels.scatter import add_each, add_rows
@@ -61,8 +62,8 @@ def _(updates: Any, indices: Any, *, size: int, axis: int = -1) -> Any:
 
 def _at(updates: Any, places: Any, size: int) -> Any:
     """Elements added at places of one axis; where many come together, in double precision."""
-    if updates.dtype.kind == "f" and updates.size > size:
-        return np.bincount(places, updates, size).astype(updates.dtype, copy=False)
+    if is_half(updates.dtype) or (updates.dtype.kind == "f" and updates.size > size):
+        return np.bincount(places, updates.astype(np.float64, copy=False), size).astype(updates.dtype, copy=False)
     total = np.zeros(size, updates.dtype)
     np.add.at(total, places, updates)
     return total
@@ -85,4 +86,5 @@ def _compiles(updates: Any) -> bool:
 
 def _wide(dtype: Any, count: int, size: int) -> Any:
     """What is summed in: double precision where more than one element comes to a place on average."""
-    return np.dtype(np.float64) if dtype.kind == "f" and (count > size or dtype.itemsize < 4) else dtype
+    floating = dtype.kind == "f" or is_half(dtype)
+    return np.dtype(np.float64) if floating and (count > size or dtype.itemsize < 4) else dtype

@@ -4,13 +4,15 @@ from functools import lru_cache
 from math import prod
 from typing import Any
 
+from ..bfloat16 import rounded_once
 from ..host import host as np
 from ..numba_kernels import is_float, is_worthwhile, products
-from .table import kernel
+from .table import kernel, kernels
 
 __all__ = ["sum_of_rows", "transposed_product"]
 
 
+@rounded_once
 def sum_of_rows(x: Any) -> Any:
     """The sum of x (rows, columns) along the first axis."""
     if not x.size or not is_float(x.dtype):
@@ -33,6 +35,7 @@ def transposed_product(a: Any, b: Any) -> Any:
 
 
 @kernel("linear")
+@rounded_once
 def _(x: Any, weight: Any, bias: Any = None) -> Any:
     rows, columns = x if x.ndim == 2 else _rows(x), weight.shape[0]
     if x.size * columns >= products.FEWEST and products.are_worthwhile(*rows.shape, columns, rows, weight, bias):
@@ -45,6 +48,7 @@ def _(x: Any, weight: Any, bias: Any = None) -> Any:
 
 
 @kernel("linear.vjp(weight)")
+@rounded_once
 def _(g: Any, x: Any) -> Any:
     return transposed_product(g, x) if x.ndim == 2 else transposed_product(_rows(g), _rows(x))
 
@@ -55,6 +59,7 @@ def _rows(x: Any) -> Any:
 
 
 @kernel("linear.vjp(x)")
+@rounded_once
 def _(g: Any, weight: Any) -> Any:
     rows, columns = g if g.ndim == 2 else _rows(g), weight.shape[1]
     if g.size * columns >= products.FEWEST and products.are_worthwhile(*rows.shape, columns, rows, weight):
@@ -67,3 +72,10 @@ def _(g: Any, weight: Any) -> Any:
 @kernel("linear.vjp(bias)")
 def _(g: Any) -> Any:
     return sum_of_rows(g if g.ndim == 2 else _rows(g))
+
+
+@kernel("linear_relu.vjp(x,weight,bias)")
+def _(g: Any, x: Any, weight: Any, bias: Any, y: Any, *, pull_x: bool) -> Any:
+    g = kernels["relu.vjp(x)"](g, y)
+    of_x = kernels["linear.vjp(x)"](g, weight) if pull_x else None
+    return of_x, kernels["linear.vjp(weight)"](g, x), g if bias is None else kernels["linear.vjp(bias)"](g)

@@ -71,7 +71,7 @@ def _plain_classes(logits: Any, target: Any, weight: Any, ignore_index: int, lab
     classes = logits.shape[-1] if logits.ndim else 0
     return bool(
         weight is None
-        and logits.dtype.kind not in "biu"
+        and logits.dtype.char in "fd"
         and label_smoothing == 0
         and not 0 <= ignore_index < classes
         and target.shape == logits.shape[:-1]

@@ -3,6 +3,7 @@
 from math import prod
 from typing import Any
 
+from ..bfloat16 import is_half
 from ..host import host as np
 from ..memory import empty
 from ..numba_kernels import is_float, is_worthwhile
@@ -50,7 +51,7 @@ def _greatest_along(x: Any, numbers: Any, axis: int, along: Any, weight: Any, ki
     for tap in range(1, along.indices.shape[1]):
         found = _read(x, axis, along, tap)
         better = found > best
-        if x.dtype.kind == "f":
+        if x.dtype.kind in "fV":
             better |= found != found
         best = np.maximum(best, found)
         shift = kind(tap) * weight
@@ -82,6 +83,12 @@ def _(updates: Any, numbers: Any, *, taps: tuple[Any, ...]) -> Any:
 def _(x: Any, *, taps: tuple[Any, ...]) -> Any:
     if all(along.is_identity for along in taps):
         return x
+    if is_half(x.dtype):
+        return _resampled(x.astype(np.float32), taps).astype(x.dtype)
+    return _resampled(x, taps)
+
+
+def _resampled(x: Any, taps: tuple[Any, ...]) -> Any:
     fitting = len(taps) <= 3 and is_float(x.dtype) and is_worthwhile(max(x.size, prod(_pooled(x.shape, taps))))
     if fitting and prod(along.indices.shape[1] for along in taps) <= _TOGETHER:
         return _combined(x, taps)

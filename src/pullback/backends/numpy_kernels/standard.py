@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from ..bfloat16 import matmul
 from ..dtypes import dtype_name
 from ..host import host as np
 from ..numba_kernels.activation import sum_of_two
@@ -16,7 +17,7 @@ kernels |= {
         *("add", "subtract", "multiply", "divide", "negative", "exp", "log", "sqrt", "tanh", "square", "abs"),
         *("maximum", "minimum", "sign", "sin", "cos", "floor", "equal", "less", "greater"),
     )
-} | {"matmul": np.matmul, "unique_values": np.unique_values, "divide.vjp(x1)": np.divide}
+} | {"matmul": matmul, "unique_values": np.unique_values, "divide.vjp(x1)": np.divide}
 
 
 _sum_of_any = kernels["add"]

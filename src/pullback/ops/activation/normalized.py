@@ -1,12 +1,15 @@
 """Softmax along an axis, its logarithm, and softmin."""
 
+from ...autodiff.autocast import autocasts_to
 from ...autodiff.examples import example, normal
 from ...backends import Array, Namespace
 from ..floating import check_floating, floating_op
+from ..precision import in_float32
 
 __all__ = ["log_softmax", "softmax", "softmin"]
 
 
+@autocasts_to("float32")
 @floating_op(examples=[example(normal(3, 4)), example(normal(2, 3, 4), axis=1), example(normal(3, 0))])
 def softmax(xp: Namespace, x: Array, /, *, axis: int = -1) -> Array:
     """Positive values that sum to 1 along an axis, in the ratios of exp(x)."""
@@ -17,11 +20,13 @@ def softmax(xp: Namespace, x: Array, /, *, axis: int = -1) -> Array:
 
 
 @softmax.vjp("x")
+@in_float32
 def _(xp: Namespace, g: Array, y: Array, *, axis: int) -> Array:
     gy = g * y
     return gy - y * xp.sum(gy, axis=axis, keepdims=True)
 
 
+@autocasts_to("float32")
 @floating_op(examples=[example(normal(3, 4)), example(normal(2, 3, 4), axis=1), example(normal(3, 0))])
 def log_softmax(xp: Namespace, x: Array, /, *, axis: int = -1) -> Array:
     """The logarithm of softmax, which stays finite where softmax rounds to 0."""
@@ -32,6 +37,7 @@ def log_softmax(xp: Namespace, x: Array, /, *, axis: int = -1) -> Array:
 
 
 @log_softmax.vjp("x")
+@in_float32
 def _(xp: Namespace, g: Array, y: Array, *, axis: int) -> Array:
     return g - xp.exp(y) * xp.sum(g, axis=axis, keepdims=True)
 

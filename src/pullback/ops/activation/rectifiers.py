@@ -1,5 +1,6 @@
 """Rectifiers: x where it is positive, and less of it, or something else, where it is not."""
 
+from ...autodiff.autocast import autocasts_to
 from ...autodiff.examples import example, normal
 from ...autodiff.op import op
 from ...backends import Array, Namespace
@@ -30,6 +31,7 @@ def _(xp: Namespace, g: Array, x: Array, *, negative_slope: float) -> Array:
     return xp.where(x > 0, g, g * negative_slope)
 
 
+@autocasts_to("low")
 @floating_op(examples=[example(_KINKED, normal(1)), example(_KINKED, normal(4)), example(normal(2, 3, 4), normal())])
 def prelu(xp: Namespace, x: Array, weight: Array, /) -> Array:
     """x where it is positive, else `weight` times x (He, Zhang, Ren and Sun, 2015).

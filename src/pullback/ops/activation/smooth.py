@@ -2,6 +2,7 @@
 
 from math import pi, sqrt
 
+from ...autodiff.autocast import autocasts_to
 from ...autodiff.examples import example, normal
 from ...backends import Array, Namespace
 from ..floating import floating_op
@@ -57,6 +58,7 @@ def _(xp: Namespace, g: Array, x: Array, *, approximate: str) -> Array:
     return g * (0.5 * (1 + erf(x * sqrt(0.5))) + x * density)
 
 
+@autocasts_to("float32")
 @floating_op(examples=[example(normal(3, 4)), example(normal(3, 4), beta=2.0, threshold=1.0), example(normal())])
 def softplus(xp: Namespace, x: Array, /, *, beta: float = 1.0, threshold: float = 20.0) -> Array:
     """log(1 + exp(beta * x)) / beta: a smooth relu. x itself where beta * x is above the threshold."""

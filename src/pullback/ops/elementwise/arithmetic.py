@@ -1,5 +1,6 @@
 """Sums, products, powers, signs and extremes."""
 
+from ...autodiff.autocast import autocasts_to
 from ...autodiff.examples import example, integers, normal, uniform, values
 from ...autodiff.op import op
 from ...backends import Array, Namespace, is_complex
@@ -91,6 +92,7 @@ remainder.vjp("x1")(lambda xp, g: g)
 remainder.vjp("x2")(lambda xp, g, x1, x2: -g * floor_divide(x1, x2))
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         example(uniform(3, 4, low=0.5, high=2), normal(4)),
@@ -216,6 +218,7 @@ def square(xp: Namespace, x: Array, /) -> Array:
 square.vjp("x")(lambda xp, g, x: g * 2 * x)
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         example(uniform(3, 4, low=0.5, high=2)),

@@ -2,6 +2,7 @@
 
 from math import log as ln
 
+from ...autodiff.autocast import autocasts_to
 from ...autodiff.examples import example, normal, uniform, values
 from ...autodiff.op import op
 from ...backends import Array, Namespace
@@ -18,6 +19,7 @@ _POSITIVE = [
 ]
 
 
+@autocasts_to("float32")
 @op(examples=_ANY)
 def exp(xp: Namespace, x: Array, /) -> Array:
     """e to the power x."""
@@ -27,6 +29,7 @@ def exp(xp: Namespace, x: Array, /) -> Array:
 exp.vjp("x")(lambda xp, g, y: g * y)
 
 
+@autocasts_to("float32")
 @op(examples=_ANY)
 def expm1(xp: Namespace, x: Array, /) -> Array:
     """e to the power x, less 1; accurate near 0."""
@@ -36,6 +39,7 @@ def expm1(xp: Namespace, x: Array, /) -> Array:
 expm1.vjp("x")(lambda xp, g, y: g * (y + 1))
 
 
+@autocasts_to("float32")
 @op(examples=_POSITIVE)
 def log(xp: Namespace, x: Array, /) -> Array:
     """Natural logarithm."""
@@ -45,6 +49,7 @@ def log(xp: Namespace, x: Array, /) -> Array:
 log.vjp("x")(lambda xp, g, x: g / x)
 
 
+@autocasts_to("float32")
 @op(examples=[example(uniform(3, 4, low=-0.5, high=2)), *_POSITIVE])
 def log1p(xp: Namespace, x: Array, /) -> Array:
     """Natural logarithm of 1 + x; accurate near 0."""
@@ -54,6 +59,7 @@ def log1p(xp: Namespace, x: Array, /) -> Array:
 log1p.vjp("x")(lambda xp, g, x: g / (1 + x))
 
 
+@autocasts_to("float32")
 @op(examples=_POSITIVE)
 def log2(xp: Namespace, x: Array, /) -> Array:
     """Logarithm to the base 2."""
@@ -63,6 +69,7 @@ def log2(xp: Namespace, x: Array, /) -> Array:
 log2.vjp("x")(lambda xp, g, x: g / (x * ln(2)))
 
 
+@autocasts_to("float32")
 @op(examples=_POSITIVE)
 def log10(xp: Namespace, x: Array, /) -> Array:
     """Logarithm to the base 10."""

@@ -1,5 +1,6 @@
 """Trigonometric and hyperbolic functions, and their inverses. Angles are in radians."""
 
+from ...autodiff.autocast import autocasts_to
 from ...autodiff.examples import example, normal, uniform, values
 from ...autodiff.op import op
 from ...backends import Array, Namespace
@@ -31,6 +32,7 @@ def cos(xp: Namespace, x: Array, /) -> Array:
 cos.vjp("x")(lambda xp, g, x: -g * xp.sin(x))
 
 
+@autocasts_to("float32")
 @op(examples=[*_UNIT, example(uniform(low=-1, high=1))])
 def tan(xp: Namespace, x: Array, /) -> Array:
     """Tangent."""
@@ -40,6 +42,7 @@ def tan(xp: Namespace, x: Array, /) -> Array:
 tan.vjp("x")(lambda xp, g, y: g * (1 + y * y))
 
 
+@autocasts_to("float32")
 @op(examples=_UNIT)
 def asin(xp: Namespace, x: Array, /) -> Array:
     """The angle whose sine is x, in [-pi/2, pi/2]."""
@@ -49,6 +52,7 @@ def asin(xp: Namespace, x: Array, /) -> Array:
 asin.vjp("x")(lambda xp, g, x: g / xp.sqrt(1 - x * x))
 
 
+@autocasts_to("float32")
 @op(examples=_UNIT)
 def acos(xp: Namespace, x: Array, /) -> Array:
     """The angle whose cosine is x, in [0, pi]."""
@@ -82,6 +86,7 @@ atan2.vjp("x1")(lambda xp, g, x1, x2: _across(xp, g, x2, x1, x2))
 atan2.vjp("x2")(lambda xp, g, x1, x2: _across(xp, g, -x1, x1, x2))
 
 
+@autocasts_to("float32")
 @op(examples=_ANY)
 def sinh(xp: Namespace, x: Array, /) -> Array:
     """Hyperbolic sine."""
@@ -91,6 +96,7 @@ def sinh(xp: Namespace, x: Array, /) -> Array:
 sinh.vjp("x")(lambda xp, g, x: g * xp.cosh(x))
 
 
+@autocasts_to("float32")
 @op(examples=_ANY)
 def cosh(xp: Namespace, x: Array, /) -> Array:
     """Hyperbolic cosine."""

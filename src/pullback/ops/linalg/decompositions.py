@@ -11,11 +11,12 @@ difference of two values that are equal but for rounding are left out: for such 
 from math import inf
 from typing import NamedTuple
 
+from ...autodiff.autocast import autocasts_to
 from ...autodiff.examples import example, normal, positive_definite
 from ...autodiff.op import op
 from ...backends import Array, Namespace, dtype_name, is_complex
 from ..linear_algebra import matmul, matrix_transpose
-from ..utility import anywhere
+from ..utility import somewhere
 from .matrices import adjoint, check_square, conj, diagonal_matrix, hermitian_part, quotient
 from .products import diagonal
 from .solving import solve
@@ -83,12 +84,13 @@ def _real(xp: Namespace, x: Array) -> Array:
 
 
 def _refuse_what_is_beyond(xp: Namespace, g: Array, name: str, mend: str) -> None:
-    if bool(anywhere(g != 0)):
+    if somewhere(g != 0):
         raise ValueError(
             f"the gradient of {name} is not defined for the columns that only complete an orthonormal basis: {mend}"
         )
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         example(positive_definite(3)),
@@ -120,6 +122,7 @@ def _(xp: Namespace, g: Array, y: Array, *, upper: bool) -> Array:
     return 0.5 * conj(xp, solve(lh, adjoint(xp, half)))
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         example(normal(3, 3), observe=_terms),
@@ -158,6 +161,7 @@ def eigh(x: Array, /) -> EighResult:
     return EighResult(*_eigh(x))
 
 
+@autocasts_to("float32")
 @op(examples=[example(normal(3, 3)), example(normal(2, 3, 3, dtype="complex128"))])
 def eigvalsh(xp: Namespace, x: Array, /) -> Array:
     """Eigenvalues of Hermitian matrices, (..., n, n), real and ascending: (..., n). See `eigh`."""
@@ -171,6 +175,7 @@ def _(xp: Namespace, g: Array, x: Array) -> Array:
     return conj(xp, matmul(v * g[..., None, :], adjoint(xp, v)))
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         example(normal(3, 3), observe=_terms),
@@ -208,6 +213,7 @@ def eig(x: Array, /) -> EigResult:
     return EigResult(*_eig(x))
 
 
+@autocasts_to("float32")
 @op(examples=[example(normal(3, 3)), example(normal(2, 3, 3, dtype="complex128"))])
 def eigvals(xp: Namespace, x: Array, /) -> Array:
     """Eigenvalues of square matrices, (..., n, n), complex and in no set order: (..., n). See `eig`."""
@@ -221,6 +227,7 @@ def _(xp: Namespace, g: Array, x: Array) -> Array:
     return solve(vt, g[..., None] * vt)
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         *(example(normal(*shape), full_matrices=False, observe=_terms) for shape in ((3, 3), (4, 2), (2, 2, 4))),
@@ -276,6 +283,7 @@ def svd(x: Array, /, *, full_matrices: bool = True) -> SVDResult:
     return SVDResult(*_svd(x, full_matrices=full_matrices))
 
 
+@autocasts_to("float32")
 @op(examples=[example(normal(3, 3)), example(normal(2, 2, 4)), example(normal(4, 3, dtype="complex128"))])
 def svdvals(xp: Namespace, x: Array, /) -> Array:
     """Singular values of matrices, (..., m, n), real and descending: (..., min(m, n)). See `svd`."""
@@ -288,6 +296,7 @@ def _(xp: Namespace, g: Array, x: Array) -> Array:
     return conj(xp, matmul(u * g[..., None, :], vh))
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         *(example(normal(*shape)) for shape in ((3, 3), (4, 2), (2, 2, 4))),

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from ...autodiff.autocast import autocasts_to
 from ...autodiff.examples import example, normal, values
 from ...autodiff.op import op
 from ...autodiff.tensor import Tensor
@@ -19,6 +20,7 @@ _SINGULAR = values([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [5.0, 7.0, 9.0]])
 _SINGULAR_TWICE = values([[1.0, 2.0, -1.0], [2.0, 4.0, -2.0], [0.5, 1.0, -0.5]])
 
 
+@autocasts_to("float32")
 @op(examples=[*_SQUARE, example(_SINGULAR), example(_SINGULAR_TWICE), example(normal(1, 1))])
 def det(xp: Namespace, x: Array, /) -> Array:
     """The determinants of square matrices: (..., n, n) gives (...).
@@ -81,6 +83,7 @@ class SlogdetResult(NamedTuple):
     logabsdet: Array
 
 
+@autocasts_to("float32")
 @op(examples=[*_SQUARE, example(normal(2, 3, 3, dtype="complex128"))])
 def _slogdet(xp: Namespace, x: Array, /) -> tuple[Array, Array]:
     check_square("slogdet", x)

@@ -3,6 +3,7 @@
 from math import inf
 from typing import Any
 
+from ...autodiff.autocast import autocasts_to
 from ...autodiff.examples import example, normal, values
 from ...autodiff.op import op
 from ...backends import Array, Namespace
@@ -15,6 +16,7 @@ from .matrices import conj, quotient
 __all__ = ["matrix_norm", "vector_norm"]
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         example(normal(3, 4)),
@@ -69,6 +71,7 @@ _MATRICES = [
 ]
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         example(*e.inputs, ord=ord, **e.metadata)

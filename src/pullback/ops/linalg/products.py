@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ...autodiff.autocast import autocasts_to
 from ...autodiff.examples import example, integers, normal
 from ...autodiff.op import op
 from ...backends import Array, Namespace, dtype_in
@@ -83,6 +84,7 @@ def _(xp: Namespace, g: Array, x_shape: tuple[int, ...], *, offset: int) -> Arra
     return spread(g, tuple(x_shape), offset)
 
 
+@autocasts_to("float32")
 @op(examples=[*_DIAGONALS, example(integers(3, 3, high=9)), example(integers(2, 2, high=9), dtype="int8")])
 def _trace(xp: Namespace, x: Array, /, *, offset: int = 0, dtype: Any = None) -> Array:
     return xp.linalg.trace(x, offset=offset, dtype=dtype_in(xp, dtype))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ...autodiff.autocast import autocasts_to
 from ...autodiff.examples import example, normal, values
 from ...autodiff.op import op
 from ...autodiff.tensor import array_of
@@ -14,6 +15,7 @@ __all__ = ["inv", "matrix_power", "matrix_rank", "pinv", "solve"]
 _SQUARE = [example(normal(3, 3)), example(normal(2, 3, 3)), example(normal(2, 2, dtype="complex128"))]
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         example(normal(3, 3), normal(3)),
@@ -47,6 +49,7 @@ def _(xp: Namespace, g: Array, x1: Array, x2_shape: tuple[int, ...], y: Array) -
     return -matmul(g, matrix_transpose(y)), g
 
 
+@autocasts_to("float32")
 @op(examples=_SQUARE)
 def inv(xp: Namespace, x: Array, /) -> Array:
     """The inverses of square matrices, (..., n, n). For inv(a) @ b, `solve` is quicker and more precise.
@@ -63,6 +66,7 @@ def _(xp: Namespace, g: Array, y: Array) -> Array:
     return -matmul(matmul(transposed, g), transposed)
 
 
+@autocasts_to("float32")
 @op(examples=[*(example(e.inputs[0], n) for e in _SQUARE for n in (3, -2)), example(normal(2, 2), 0)])
 def matrix_power(xp: Namespace, x: Array, n: int, /) -> Array:
     """Square matrices, (..., m, m), to a whole power: of their inverses below 0, the identity for 0."""
@@ -78,6 +82,7 @@ def _(xp: Namespace, g: Array, x: Array, n: int) -> Array:
     return matrix_power(xp.concat([above, below], axis=-2), n)[..., :m, m:]
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         example(normal(4, 2)),
@@ -109,6 +114,7 @@ def _(xp: Namespace, g: Array, x: Array, y: Array) -> Array:
     return matrix_transpose(total) if wide else total
 
 
+@autocasts_to("float32")
 @op(differentiable=False, examples=[example(normal(3, 4)), example(values([[1.0, 2.0], [2.0, 4.0]]), rtol=1e-6)])
 def matrix_rank(xp: Namespace, x: Array, /, *, rtol: Any = None) -> Array:
     """How many singular values of matrices, (..., m, n), are not 0: integers, of shape (...).

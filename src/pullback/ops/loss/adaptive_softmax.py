@@ -17,7 +17,7 @@ from ..linear_algebra import linear
 from ..manipulation import concat, expand_dims, reshape
 from ..scatter import scatter_add
 from ..searching import nonzero, where
-from ..utility import anywhere
+from ..utility import readable, somewhere
 from .classification import check_integers
 from .reduction import average, check_arrays
 
@@ -50,7 +50,7 @@ def adaptive_log_softmax_with_loss(
             f"got {tuple(input.shape)} and {tuple(target.shape)}"
         )
     target = astype(target, "int64", copy=False)  # a narrow type may not hold the cutoffs
-    if bool(anywhere(logical_or(less(target, 0), greater_equal(target, cutoffs[-1])))):
+    if readable(target) and somewhere(logical_or(less(target, 0), greater_equal(target, cutoffs[-1]))):
         raise ValueError(f"found a class outside [0, {cutoffs[-1]})")
     rows = reshape(input, (-1, input.shape[-1]))
     output = reshape(_of_own_classes(rows, reshape(target, (-1,)), head, tails, cutoffs), target.shape)

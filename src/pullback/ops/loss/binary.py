@@ -1,11 +1,12 @@
 """Losses of yes and no: one score for each answer, or for each of several labels."""
 
+from ...autodiff.autocast import autocasts_to
 from ...autodiff.examples import example, integers, normal, uniform, values
 from ...backends import Array, Namespace
 from ..activation import sigmoid
 from ..elementwise import logaddexp
 from ..floating import floating_op
-from ..utility import anywhere
+from ..utility import readable, somewhere
 from .reduction import Reduction, beside, check_broadcasts, check_same_shape, check_scores, check_weight, reduced, share
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
 ]  # fmt: skip
 
 
+@autocasts_to("float32")
 @floating_op(
     examples=[
         example(uniform(5, 3, low=0.1, high=0.9), uniform(5, 3), uniform(3), reduction=r) for r in ("mean", "none")
@@ -35,7 +37,7 @@ def binary_cross_entropy(
     """
     check_same_shape("binary_cross_entropy", input, target)
     check_broadcasts("weight", weight, input)
-    if bool(anywhere(xp.logical_not(xp.logical_and(input >= 0, input <= 1)))):  # NaN is none either
+    if readable(input) and somewhere(xp.logical_not(xp.logical_and(input >= 0, input <= 1))):  # NaN is none either
         raise ValueError("binary_cross_entropy takes probabilities, in [0, 1]; for logits: ..._with_logits")
     return reduced(xp, _weighted(xp, _surprise(xp, input, target), weight), reduction)
 
@@ -72,6 +74,7 @@ def _log_above(xp: Namespace, p: Array) -> Array:
     return xp.where(p > smallest, xp.log(xp.where(p > smallest, p, 1.0)), -100.0)
 
 
+@autocasts_to("float32")
 @floating_op(
     examples=[
         example(normal(5, 3), uniform(5, 3)),
@@ -145,6 +148,7 @@ def _scale(xp: Namespace, input: Array, target: Array, pos_weight: Array | None)
 _SIGNS = values([[1, -1, 1], [-1, -1, 1]], differentiable=False)
 
 
+@autocasts_to("float32")
 @floating_op(
     examples=[
         *(example(normal(2, 3), _SIGNS, reduction=r) for r in ("mean", "sum", "none")),
@@ -161,6 +165,7 @@ def soft_margin_loss(xp: Namespace, input: Array, target: Array, /, *, reduction
     return reduced(xp, logaddexp(xp.zeros_like(missed), missed), reduction)
 
 
+@autocasts_to("float32")
 @floating_op(
     examples=[
         *(example(normal(4, 3), uniform(4, 3), reduction=r) for r in ("mean", "sum", "none")),

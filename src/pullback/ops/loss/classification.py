@@ -3,14 +3,16 @@
 from math import nan, prod
 from typing import Literal
 
+from ...autodiff.autocast import autocasts_to
 from ...autodiff.examples import example, integers, normal, probabilities, uniform, values
 from ...backends import Array, Namespace, dtype_name
 from ..activation import log_softmax, softmax
 from ..floating import floating_op
 from ..indexing import one_hot
 from ..linear_algebra import linear
+from ..precision import in_float32
 from ..special import xlogy
-from ..utility import anywhere
+from ..utility import readable, somewhere
 from .reduction import Reduction, beside, check_arrays, check_same_shape, check_scores, check_weight, reduced
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
 ]  # fmt: skip
 
 
+@autocasts_to("float32")
 @floating_op(
     examples=[
         *(example(normal(6, 3), integers(6, high=3), reduction=r) for r in ("mean", "sum", "none")),
@@ -45,7 +48,8 @@ def cross_entropy(
     label_smoothing: the share of each target that is spread evenly over the classes.
     Returns a 0-d array for "mean" and "sum", (N, ...) for "none", in the dtype of `logits`. With classes,
     "mean" is weighted by the classes' weights.
-    Raises ValueError when a class lies outside [0, C) and is not `ignore_index`.
+    Raises ValueError when a class lies outside [0, C) and is not `ignore_index`; of a target on a device, which would
+    have to be waited for, nobody looks at the values.
 
     Computed as logsumexp(logits) - logits[target], so it never overflows.
     """
@@ -62,6 +66,7 @@ def cross_entropy(
 
 
 @cross_entropy.vjp("logits")
+@in_float32
 def _(
     xp: Namespace,
     g: Array,
@@ -79,6 +84,7 @@ def _(
 
 
 @cross_entropy.vjp("target")
+@in_float32
 def _(
     xp: Namespace,
     g: Array,
@@ -146,11 +152,13 @@ def _check_classes(xp: Namespace, name: str, logits: Array, target: Array, ignor
             f"got {tuple(target.shape)}"
         )
     check_integers(target)
+    if not readable(target):
+        return
     target = _wide(xp, target)
     outside = xp.logical_or(target < 0, target >= logits.shape[-1])
     if ignore_index is not None:
         outside = xp.logical_and(outside, target != ignore_index)
-    if bool(anywhere(outside)):
+    if somewhere(outside):
         but = "" if ignore_index is None else f" that is not ignore_index={ignore_index}"
         raise ValueError(f"found a class outside [0, {logits.shape[-1]}){but}")
 
@@ -228,6 +236,7 @@ def linear_cross_entropy(
     )
 
 
+@autocasts_to("float32")
 @floating_op(
     examples=[
         *(example(normal(6, 3), integers(6, high=3), reduction=r) for r in ("mean", "sum", "none")),
@@ -284,6 +293,7 @@ def _weighted_classes(xp: Namespace, input: Array, target: Array, weight: Array 
     return hot if weight is None else hot * beside(xp, weight, input)
 
 
+@autocasts_to("float32")
 @floating_op(
     examples=[
         *(example(normal(6, 3), uniform(6, 3, low=0.2), reduction=r) for r in ("mean", "sum", "none", "batchmean")),
@@ -316,6 +326,7 @@ def kl_div(
     return reduced(xp, losses, reduction)
 
 
+@autocasts_to("float32")
 @floating_op(
     examples=[
         *(example(normal(6, 3), integers(6, high=3), reduction=r) for r in ("mean", "sum", "none")),
@@ -358,6 +369,7 @@ def multi_margin_loss(
 _LABELS = values([[0, 2, -1, 3], [1, -1, 2, 0], [3, 3, 0, -1], [-1, 0, 0, 0]], differentiable=False)
 
 
+@autocasts_to("float32")
 @floating_op(
     examples=[
         *(example(normal(4, 4), _LABELS, reduction=r) for r in ("mean", "sum", "none")),
@@ -377,7 +389,7 @@ def multilabel_margin_loss(xp: Namespace, input: Array, target: Array, /, *, red
     check_scores("multilabel_margin_loss", input)
     check_integers(target)
     target, classes = _wide(xp, target), input.shape[-1]
-    if bool(anywhere(xp.logical_or(target < -1, target >= classes))):
+    if readable(target) and somewhere(xp.logical_or(target < -1, target >= classes)):
         raise ValueError(f"found a class outside [0, {classes}) that is not the -1 which ends a list")
     listed = xp.cumulative_sum(xp.astype(target < 0, xp.int64), axis=-1) == 0
     hot = one_hot(xp.where(listed, target, -1), classes=classes)  # (..., place in the list, class)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from math import inf, nan
 from typing import Any
 
+from ...autodiff.autocast import autocasts_to
 from ...autodiff.examples import example, integers, normal, values
 from ...autodiff.op import op
 from ...autodiff.tensor import array_of
@@ -14,11 +15,12 @@ from ..elementwise import clip, logaddexp
 from ..floating import check_floating
 from ..indexing import take_along_axis
 from ..manipulation import reshape
+from ..precision import in_float32
 from ..scatter import scatter_add_along_axis
 from ..sizes import whole
 from ..special import logsumexp
 from ..statistical import sum as total
-from ..utility import anywhere
+from ..utility import somewhere
 from .classification import check_integers
 from .reduction import Reduction, average, check_arrays, check_reduction
 
@@ -133,6 +135,7 @@ _TARGETS = values([[1, 2, 1], [2, 2, 0], [1, 0, 0], [0, 0, 0]], differentiable=F
 _COUNTS = values([3, 2, 1, 0], differentiable=False)
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         example(normal(5, 4, 3), _TARGETS, values([5, 4, 2, 3], differentiable=False), _COUNTS),
@@ -152,6 +155,7 @@ _COUNTS = values([3, 2, 1, 0], differentiable=False)
         ),
     ]
 )
+@in_float32
 def _ctc_loss(
     xp: Namespace,
     log_probs: Array,
@@ -273,11 +277,11 @@ def _check(xp: Namespace, log_probs: Array, targets: Array, times: Array, counts
     (length, _, classes), most = log_probs.shape, targets.shape[1]
     if length == 0:
         raise ValueError("ctc_loss takes log_probs of at least one time; got none")
-    if bool(anywhere(xp.logical_or(times < 0, times > length))):
+    if somewhere(xp.logical_or(times < 0, times > length)):
         raise ValueError(f"found an input length outside [0, {length}], the times that log_probs have")
-    if bool(anywhere(xp.logical_or(counts < 0, counts > most))):
+    if somewhere(xp.logical_or(counts < 0, counts > most)):
         raise ValueError(f"found a target length outside [0, {most}], the labels that targets have")
     counted = xp.arange(most, dtype=counts.dtype, device=counts.device) < xp.expand_dims(counts, axis=-1)
     outside = xp.logical_or(xp.logical_or(targets < 0, targets >= classes), targets == blank)
-    if bool(anywhere(xp.logical_and(counted, outside))):
+    if somewhere(xp.logical_and(counted, outside)):
         raise ValueError(f"found a target outside [0, {classes}), or one that is the blank, {blank}")

@@ -1,5 +1,6 @@
 """Distances and similarities of vectors."""
 
+from ...autodiff.autocast import autocasts_to
 from ...autodiff.examples import example, normal, uniform, values
 from ...autodiff.tensor import array_of
 from ...backends import Array, Namespace, array_beside
@@ -12,6 +13,7 @@ from ..precision import in_float32
 __all__ = ["cdist", "cosine_similarity", "pairwise_distance", "pdist"]
 
 
+@autocasts_to("float32")
 @floating_op(
     examples=[
         example(normal(5, 3), normal(5, 3)),
@@ -36,6 +38,7 @@ def pairwise_distance(
     return vector_norm(x1 - x2 + eps, ord=p, axis=-1, keepdims=keepdims)
 
 
+@autocasts_to("float32")
 @floating_op(
     examples=[
         example(normal(4, 3), normal(4, 3)),
@@ -55,6 +58,7 @@ def cosine_similarity(xp: Namespace, x1: Array, x2: Array, /, *, axis: int = 1, 
     return xp.sum(x1 * x2, axis=axis)
 
 
+@autocasts_to("float32")
 @floating_op(
     examples=[
         example(normal(4, 3), normal(5, 3)),
@@ -79,6 +83,7 @@ def cdist(xp: Namespace, x1: Array, x2: Array, /, *, p: float = 2.0) -> Array:
     return vector_norm(xp.expand_dims(x1, axis=-2) - xp.expand_dims(x2, axis=-3), ord=p, axis=-1)
 
 
+@autocasts_to("float32")
 @floating_op(examples=[example(normal(5, 3)), example(normal(4, 2), p=1.0), example(normal(1, 2))])
 def pdist(xp: Namespace, x: Array, /, *, p: float = 2.0) -> Array:
     """The p-norm of the difference of each two vectors of a set.

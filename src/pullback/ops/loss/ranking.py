@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from ...autodiff.autocast import autocasts_to
 from ...autodiff.examples import example, normal, values
 from ...backends import Array, Namespace
 from ..creation import ones_like
@@ -25,6 +26,7 @@ def _positive_part(xp: Namespace, x: Array) -> Array:
     return xp.where(x >= 0, x, 0.0)
 
 
+@autocasts_to("float32")
 @floating_op(
     examples=[
         *(example(normal(5), normal(5), _SIGNS, reduction=r) for r in ("mean", "sum", "none")),
@@ -52,6 +54,7 @@ def margin_ranking_loss(
     return reduced(xp, _positive_part(xp, margin - beside(xp, target, lead) * lead), reduction)
 
 
+@autocasts_to("float32")
 @floating_op(
     examples=[
         *(example(normal(5), _SIGNS, reduction=r) for r in ("mean", "sum", "none")),
@@ -72,6 +75,7 @@ def hinge_embedding_loss(
     return reduced(xp, alike + xp.where(target != 1, _positive_part(xp, margin - input), 0.0), reduction)
 
 
+@autocasts_to("float32")
 @floating_op(
     examples=[
         *(example(normal(5, 3), normal(5, 3), _SIGNS, reduction=r) for r in ("mean", "sum", "none")),
@@ -109,6 +113,7 @@ def cosine_embedding_loss(
     return reduced(xp, xp.where(target == 1, 1 - cosine, unlike), reduction)
 
 
+@autocasts_to("float32")
 @floating_op(
     examples=[
         *(example(normal(5, 3), normal(5, 3), normal(5, 3), reduction=r) for r in ("mean", "sum", "none")),

@@ -4,6 +4,7 @@ from math import log, pi, prod
 from numbers import Real
 from typing import Any
 
+from ...autodiff.autocast import autocasts_to
 from ...autodiff.examples import example, integers, normal, uniform
 from ...backends import Array, Namespace
 from ..creation import full_like
@@ -11,12 +12,13 @@ from ..data_types import astype
 from ..elementwise import less
 from ..floating import check_floating, floating_op
 from ..manipulation import reshape
-from ..utility import anywhere
+from ..utility import readable, somewhere
 from .reduction import PAIR, Reduction, beside, check_arrays, check_same_shape, reduced, share
 
 __all__ = ["gaussian_nll_loss", "huber_loss", "l1_loss", "mse_loss", "poisson_nll_loss", "smooth_l1_loss"]
 
 
+@autocasts_to("float32")
 @floating_op(examples=PAIR)
 def mse_loss(xp: Namespace, input: Array, target: Array, /, *, reduction: Reduction = "mean") -> Array:
     """Squared error, reduced.
@@ -38,6 +40,7 @@ def _(xp: Namespace, g: Array, input: Array, target: Array, *, reduction: Reduct
     return share(g, input.shape, reduction) * (2 * (beside(xp, target, input) - input))
 
 
+@autocasts_to("float32")
 @floating_op(examples=PAIR)
 def l1_loss(xp: Namespace, input: Array, target: Array, /, *, reduction: Reduction = "mean") -> Array:
     """Absolute error, reduced. Its derivative where the error is 0 is taken as 0.
@@ -49,6 +52,7 @@ def l1_loss(xp: Namespace, input: Array, target: Array, /, *, reduction: Reducti
     return reduced(xp, xp.abs(input - beside(xp, target, input)), reduction)
 
 
+@autocasts_to("float32")
 @floating_op(examples=[*PAIR, example(normal(5, 3), normal(5, 3), delta=0.3)])
 def huber_loss(
     xp: Namespace, input: Array, target: Array, /, *, reduction: Reduction = "mean", delta: float = 1.0
@@ -74,6 +78,7 @@ def _(xp: Namespace, g: Array, input: Array, target: Array, *, reduction: Reduct
     return share(g, input.shape, reduction) * xp.clip(beside(xp, target, input) - input, -delta, delta)
 
 
+@autocasts_to("float32")
 @floating_op(examples=[*PAIR, *(example(normal(5, 3), normal(5, 3), beta=beta) for beta in (0.3, 0))])
 def smooth_l1_loss(
     xp: Namespace, input: Array, target: Array, /, *, reduction: Reduction = "mean", beta: float = 1.0
@@ -92,6 +97,7 @@ def smooth_l1_loss(
     return huber_loss(input, target, reduction=reduction, delta=beta) / beta
 
 
+@autocasts_to("float32")
 @floating_op(
     examples=[
         *(example(normal(5, 3), uniform(5, 3, low=0.1, high=4), reduction=r) for r in ("mean", "sum", "none")),
@@ -167,7 +173,7 @@ def gaussian_nll_loss(
             f"gaussian_nll_loss expects a target of the input's shape {shape} or with axes of length 1; "
             f"got {tuple(target.shape)}"
         )
-    if bool(anywhere(less(var, 0))):
+    if readable(var) and somewhere(less(var, 0)):
         raise ValueError("gaussian_nll_loss takes variances of 0 or more, and found one below: give it log_var.exp()")
     losses = _gaussian_nll_loss(input, target, _raised(var, least=eps), reduction=reduction)
     if not full:
@@ -185,6 +191,7 @@ def _raised(xp: Namespace, x: Array, /, *, least: float) -> Array:
 _raised.vjp("x")(lambda xp, g: g)
 
 
+@autocasts_to("float32")
 @floating_op(
     examples=[
         *(

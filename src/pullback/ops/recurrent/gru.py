@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ...autodiff.autocast import autocasts_to
 from ...autodiff.examples import example, normal
 from ...autodiff.op import op
 from ...backends import Array, Namespace
@@ -15,6 +16,7 @@ _SQUARE = (normal(6, 9), normal(2, 3), normal(9, 3), normal(9))
 _PACKED = (normal(6, 9), normal(3, 3), normal(9, 3))
 
 
+@autocasts_to("low")
 @op(
     examples=[
         example(*_SQUARE, batch_sizes=(2, 2, 2)),

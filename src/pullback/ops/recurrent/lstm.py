@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ...autodiff.autocast import autocasts_to
 from ...autodiff.examples import example, normal
 from ...autodiff.op import op
 from ...backends import Array, Namespace
@@ -16,6 +17,7 @@ _PACKED = (normal(6, 12), normal(3, 3), normal(3, 3), normal(12, 3))
 _PROJECTED = (normal(6, 12), normal(3, 2), normal(3, 3), normal(12, 2), normal(2, 3))
 
 
+@autocasts_to("low")
 @op(
     examples=[
         example(*_SQUARE, batch_sizes=(2, 2, 2)),

@@ -10,6 +10,7 @@ from math import factorial, pi, prod
 from ...autodiff.examples import example, normal, values
 from ...autodiff.op import op
 from ...backends import Array, Namespace
+from ..precision import in_float32
 from .polynomials import polynomial
 
 __all__ = ["i0e", "i1e", "sinc"]
@@ -30,6 +31,7 @@ _I1E = (
 
 
 @op(examples=[example(normal(3, 4)), example(normal()), example(normal(0, 2)), example(values([-3.0, 0.0, 1.5, 20.3]))])
+@in_float32
 def sinc(xp: Namespace, x: Array, /) -> Array:
     """sin(pi * x) / (pi * x), and 1 at 0: NumPy's and PyTorch's normalised sinc. Zero at the other whole numbers.
 
@@ -58,6 +60,7 @@ def _(xp: Namespace, g: Array, x: Array) -> Array:
         example(values([-20.3, -2.0, 0.0, 0.5, 1.0, 1.5]), n=3),
     ]
 )
+@in_float32
 def _spherical_bessel(xp: Namespace, x: Array, /, *, n: int) -> Array:
     """j_n(z) / z**n, where z = pi * x: a power series near 0 (DLMF 10.53.1), upward recurrence beyond (10.51.1)."""
     edge = 4.0 * n + 6  # of z squared: beyond, the series' terms would outgrow its sum
@@ -95,6 +98,7 @@ _FAR_OUT = values([-40.0, -12.1, -11.9, -3.0, 0.5, 11.9, 12.1, 40.0])
 
 
 @op(examples=[*_AROUND_ZERO, example(_FAR_OUT)])
+@in_float32
 def i0e(xp: Namespace, x: Array, /) -> Array:
     """The modified Bessel function I_0 times exp(-abs(x)) (DLMF 10.25.2). At 0 it has a kink; its slope there is 0.
 
@@ -115,6 +119,7 @@ def _(xp: Namespace, g: Array, x: Array, y: Array) -> Array:
 
 
 @op(examples=[*_AROUND_ZERO, example(_FAR_OUT)])
+@in_float32
 def i1e(xp: Namespace, x: Array, /) -> Array:
     """The modified Bessel function I_1 times exp(-abs(x)) (DLMF 10.25.2). Its slope at 0 is 1/2.
 
@@ -143,6 +148,7 @@ def _(xp: Namespace, g: Array, x: Array, y: Array) -> Array:
         example(_FAR_OUT, n=3),
     ]
 )
+@in_float32
 def _modified_bessel(xp: Namespace, x: Array, /, *, n: int) -> Array:
     """I_n(x) * exp(-abs(x)) / x**n, for n >= 1."""
     size = xp.abs(x)

@@ -2,9 +2,11 @@
 
 from math import inf, nan, pi, sqrt
 
+from ...autodiff.autocast import autocasts_to
 from ...autodiff.examples import example, normal, uniform, values
 from ...autodiff.op import op
 from ...backends import Array, Namespace
+from ..precision import in_float32
 from .polynomials import polynomial, quotient
 
 __all__ = ["erf", "erfc", "erfinv"]
@@ -65,6 +67,7 @@ def _tail(xp: Namespace, size: Array) -> Array:
 
 
 @op(examples=_EXAMPLES)
+@in_float32
 def erf(xp: Namespace, x: Array, /) -> Array:
     """The error function: 2 / sqrt(pi) times the integral of exp(-t * t) from 0 to x (DLMF 7.2.1).
 
@@ -83,6 +86,7 @@ erf.vjp("x")(lambda xp, g, x: g * (2 / sqrt(pi)) * xp.exp(-x * x))
 
 
 @op(examples=_EXAMPLES)
+@in_float32
 def erfc(xp: Namespace, x: Array, /) -> Array:
     """The complementary error function, 1 - erf(x) (DLMF 7.2.2), to full precision also where that is tiny.
 
@@ -101,6 +105,7 @@ def erfc(xp: Namespace, x: Array, /) -> Array:
 erfc.vjp("x")(lambda xp, g, x: g * (-2 / sqrt(pi)) * xp.exp(-x * x))
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         example(uniform(3, 4, low=-0.9, high=0.9)),
@@ -109,6 +114,7 @@ erfc.vjp("x")(lambda xp, g, x: g * (-2 / sqrt(pi)) * xp.exp(-x * x))
         example(values([-0.95, -0.51, -0.49, 0.0, 0.49, 0.51, 0.95])),
     ]
 )
+@in_float32
 def erfinv(xp: Namespace, x: Array, /) -> Array:
     """The inverse of the error function (DLMF 7.17): erf(erfinv(x)) = x.
 

@@ -6,6 +6,7 @@ from math import factorial, inf, log, nan, pi
 from ...autodiff.examples import example, uniform, values
 from ...autodiff.op import op
 from ...backends import Array, Namespace
+from ..precision import in_float32
 from .polynomials import BERNOULLI, polynomial, quotient
 
 __all__ = ["digamma", "lgamma", "polygamma"]
@@ -50,6 +51,7 @@ def _past_the_nearest_pole(xp: Namespace, size: Array) -> Array:
 
 
 @op(examples=_EXAMPLES)
+@in_float32
 def lgamma(xp: Namespace, x: Array, /) -> Array:
     """The logarithm of the gamma function's absolute value (DLMF 5.2.1); infinite at 0, -1, -2, ...
 
@@ -85,6 +87,7 @@ def _(xp: Namespace, g: Array, x: Array) -> Array:
 
 
 @op(examples=_EXAMPLES)
+@in_float32
 def digamma(xp: Namespace, x: Array, /) -> Array:
     """The derivative of `lgamma` (DLMF 5.2.2); NaN at its poles -1, -2, ..., and -inf at 0 (inf at -0.0).
 
@@ -141,6 +144,7 @@ def polygamma(n: int, x: Array, /) -> Array:
         example(values([-9.6, -2.4, -0.5, 0.7, 1.0, 30.0]), n=4),
     ]
 )
+@in_float32
 def _polygamma(xp: Namespace, x: Array, /, *, n: int) -> Array:
     """(-1)**(n + 1) n! times Hurwitz's zeta of n + 1 and x (DLMF 25.11.12); below 0 by reflection (5.15.6)."""
     sign = (-1) ** (n + 1)

@@ -2,14 +2,17 @@
 
 from math import inf
 
+from ...autodiff.autocast import autocasts_to
 from ...autodiff.examples import example, normal, uniform, values
 from ...autodiff.op import op
 from ...backends import Array, Namespace
+from ..precision import in_float32
 from ..statistical import Axis, axes_of, kept
 
 __all__ = ["logsumexp", "xlogy"]
 
 
+@autocasts_to("float32")
 @op(
     examples=[
         example(normal(3, 4)),
@@ -23,6 +26,7 @@ __all__ = ["logsumexp", "xlogy"]
         example(values([[-inf, -inf], [inf, 1.0]], differentiable=False), axis=1),
     ]
 )
+@in_float32
 def logsumexp(xp: Namespace, x: Array, /, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """log(sum(exp(x))) over the axes, which neither overflows nor rounds to -inf; -inf where there is nothing to sum.
 

@@ -1,0 +1,45 @@
+"""A kernel of CuPy's, run on the processor and compared with the op's own lines in double precision."""
+
+from typing import Any
+
+import numpy as np
+from emulated_gpu import emulated_gpu
+
+from pullback.autodiff.op import registry
+from pullback.autodiff.tree import flatten, tree_map
+from pullback.backends import is_floating, open_backend
+from pullback.backends.cupy_kernels import kernels
+
+__all__ = ["TOLERANCE", "against_lines", "run"]
+
+TOLERANCE = {"bfloat16": 2e-2, "float16": 3e-3, "float32": 1e-5, "float64": 1e-11}
+
+
+def run(name: str, /, *arrays: Any, backwards: bool = False, **metadata: Any) -> Any:
+    """What a kernel gives, which must not decline. backwards: run blocks and threads from the last to the first."""
+    with emulated_gpu(backwards) as driver:
+        got = kernels[name](*arrays, **metadata)
+        assert got is not NotImplemented
+        assert driver.launched
+    return got
+
+
+def against_lines(name: str, /, *arrays: Any, tolerance: float, **metadata: Any) -> Any:
+    """What a kernel gives, which must be what the lines give for the same numbers as float64, to the tolerance.
+
+    The tolerance is of each number, and of the largest of its array. Gradients of what was broadcast may be summed; it
+    is then of the sum of what they are made of, without its signs.
+    """
+    got = run(name, *arrays, **metadata)
+    op = registry[name.partition(".")[0]]
+    function: Any = op if op.name == name else next(rule for rule in op.rules if rule.name == name)
+    wide = tree_map(lambda x: x.astype(np.float64) if isinstance(x, np.ndarray) and is_floating(x.dtype) else x, arrays)
+    expected = function.function(open_backend("numpy").namespace, *wide, **metadata)
+    for a, b in zip(flatten(got)[0], flatten(expected)[0], strict=True):
+        b = np.asarray(b)
+        axes = tuple(range(b.ndim - a.ndim))
+        sizes, b = np.abs(b).sum(axis=axes), b.sum(axis=axes)
+        assert a.shape == b.shape
+        scale = np.max(sizes, initial=0.0, where=np.isfinite(sizes))
+        np.testing.assert_allclose(a.astype(b.dtype), b, rtol=tolerance, atol=tolerance * max(scale, 0.1))
+    return got
