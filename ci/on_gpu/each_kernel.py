@@ -20,7 +20,10 @@ from pullback.autodiff.op import Op, registry
 from pullback.autodiff.tree import flatten
 from pullback.backends import Backend, find_backend_of
 
-OPTIMIZERS = (optim.SGD, optim.Adam, optim.AdamW, optim.RMSprop, optim.Adagrad, optim.Lion)
+OPTIMIZERS = (
+    *(optim.SGD, optim.Adam, optim.AdamW, optim.NAdam, optim.RAdam, optim.Adamax, optim.Adadelta, optim.Adagrad),
+    *(optim.RMSprop, optim.Lion),
+)
 
 
 def main(argv: list[str] | None = None) -> int:

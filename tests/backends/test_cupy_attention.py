@@ -83,7 +83,7 @@ MASKS = {
 }
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(
     dtype=st.sampled_from(["float32", "float64", "float16", "bfloat16"]),
     heads=st.sampled_from([(1, 1), (2, 1), (1, 3)]),
@@ -125,12 +125,11 @@ def test_attention_is_that_of_the_lines(
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 @pytest.mark.parametrize(("width", "length", "options"), [
-    (64, 200, {}),
-    (64, 200, {"is_causal": True}),
-    (96, 150, {"is_causal": True}),
-    (128, 140, {"dropout_p": 0.2}),
+    (64, 150, {"is_causal": True}),
+    (96, 140, {}),
+    (128, 70, {"dropout_p": 0.2}),
     (136, 70, {"is_causal": True}),
-    (256, 100, {}),
+    (256, 70, {}),
     (256, 50, {"dropout_p": 0.5}),
     (300, 70, {"is_causal": True}),
 ])  # fmt: skip
@@ -143,10 +142,11 @@ def test_heads_of_every_size_take_several_tiles(dtype: str, width: int, length: 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_grouped_queries_share_keys_and_sum_their_gradients(dtype: str) -> None:
-    query = laid_out(drawn((2, 2, 3, 70, 16), dtype, 0).reshape(2, 6, 70, 16), "rows first").reshape(2, 2, 3, 70, 16)
-    key, value = (laid_out(drawn((2, 2, 75, 16), dtype, i), "rows first")[:, :, None] for i in (1, 2))
-    check(query, key, value, None, is_causal=True)
-    check(query, key, value, drawn((2, 1, 1, 70, 75), dtype, 3), dropout_p=0.3)
+    for outer, rows, keys in ((2, 18, 21), (1, 70, 75)):
+        query = laid_out(drawn((outer, 4, rows, 16), dtype, 0), "rows first").reshape(outer, 2, 2, rows, 16)
+        key, value = (laid_out(drawn((outer, 2, keys, 16), dtype, i), "rows first")[:, :, None] for i in (1, 2))
+        check(query, key, value, None, is_causal=True)
+    check(query[0], key[0], value[0], drawn((2, 1, 70, 75), dtype, 3), dropout_p=0.3)
 
 
 def test_gradients_of_heads_are_written_where_they_come_together() -> None:

@@ -36,21 +36,17 @@ class Tensor:
     def get_uid(self) -> int:
         return self.number
 
-    def set_output(self, is_output: bool) -> "Tensor":
+    def set_output(self, is_output: bool) -> None:
         self.is_output = is_output
-        return self
 
-    def set_data_type(self, data_type: Any) -> "Tensor":
+    def set_data_type(self, data_type: Any) -> None:
         self.data_type = data_type
-        return self
 
-    def set_dim(self, dim: list[int]) -> "Tensor":
+    def set_dim(self, dim: list[int]) -> None:
         self.dim = dim
-        return self
 
-    def set_stride(self, stride: list[int]) -> "Tensor":
+    def set_stride(self, stride: list[int]) -> None:
         self.stride = stride
-        return self
 
     def at(self, address: int) -> Any:
         """The memory there, channels last."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pullback.backends import open_backend
 from pullback.backends.cupy_kernels import kernels
-from pullback.ops.pooling import _max_pool, _max_unpool
+from pullback.ops.pooling import _max_pool, _max_unpool, _places
 from pullback.ops.resampling import resample
 from pullback.ops.taps import adaptive, identity, resampled, sliding
 
@@ -28,10 +28,10 @@ def number_type(name: str) -> Any:
     return np.dtype(pytest.importorskip("ml_dtypes").bfloat16) if name == "bfloat16" else np.dtype(name)
 
 
-def lines(op: Any, *arrays: Any, taps: Any) -> Any:
+def lines(op: Any, *arrays: Any, **metadata: Any) -> Any:
     """What the op's own lines make of NumPy's arrays; they see half precision as float32."""
     seen = [a.astype(np.float32) if a.dtype.itemsize == 2 else a for a in arrays]
-    return op.function(open_backend("numpy").namespace, *seen, taps=taps)
+    return op.function(open_backend("numpy").namespace, *seen, **metadata)
 
 
 @st.composite
@@ -65,6 +65,8 @@ def test_pooling_takes_what_the_lines_take(dtype: str) -> None:
         with emulated_gpu():
             got, got_numbers = kernels["max_pool"](x, taps=taps)
             back = kernels["max_unpool"](g, got_numbers, taps=taps)
+            places = kernels["places"](got_numbers, taps=taps)
+        np.testing.assert_array_equal(places, lines(_places, numbers, taps=taps), strict=True)
         assert (got.dtype, got_numbers.dtype) == (x.dtype, numbers.dtype)
         np.testing.assert_array_equal(got.astype(y.dtype), y)
         np.testing.assert_array_equal(got_numbers, numbers)
@@ -135,6 +137,19 @@ def test_many_taps_are_shared_out_or_go_axis_by_axis(case: str, dtype: str) -> N
     assert [name.split("<")[0] for name in launched][: len(functions)] == functions
 
 
+@pytest.mark.parametrize("dtype", [*DTYPES, "int64"])
+def test_of_several_that_claim_a_place_the_last_has_it(dtype: str) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.integers(1, 100, (3, 20, 13)).astype(number_type(dtype))
+    indices = rng.integers(0, 25, x.shape)
+    with emulated_gpu(backwards=True):
+        got = kernels["put_along_axis"](x, indices, size=25)
+    expected = np.zeros((3, 25, 13), x.dtype)
+    for i in range(20):
+        np.put_along_axis(expected, indices[:, i : i + 1], x[:, i : i + 1], axis=1)
+    np.testing.assert_array_equal(got, expected, strict=True)
+
+
 def test_memory_need_not_be_in_order() -> None:
     taps = sliding(6, 2, 2), sliding(4, 2, 1)
     x = np.random.default_rng(0).standard_normal((3, 4, 6, 2)).transpose(0, 2, 1, 3)
@@ -153,7 +168,7 @@ def test_tables_are_copied_to_the_device_once() -> None:
         for _ in range(3):
             kernels["max_pool"](x, taps=taps)
             kernels["resample"](x, taps=taps)
-    assert len(copies) == 2
+    assert len(copies) == 3, "places for both kernels, and weights"
 
 
 @pytest.mark.parametrize("dtype", ["int32", "complex64"])

@@ -60,7 +60,7 @@ def factors(draw: Any) -> tuple[Any, Any]:
 
 
 @given(pair=factors(), on_lt=st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_products_of_whatever_lies_in_memory(pair: tuple[Any, Any], on_lt: bool) -> None:
     a, b = pair
     with emulated_gpu() as driver:

@@ -199,7 +199,7 @@ class EmulatedCublasLt:
             raise cuBLASLtError(15)
         assert handle == 11
         assert stream == 23
-        assert workspace % 256 == 0 or workspace % 64 == 0
+        assert workspace % 16 == 0
         assert size == 32 << 20
         assert (c, c_layout) == (d, d_layout)
         facts = self.alive[desc]

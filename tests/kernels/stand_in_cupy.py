@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from pullback.backends import cupy as backend_module
-from pullback.backends import switch
+from pullback.backends import cupy_kernels, switch
 
 POISON = 0xA5
 """What new memory is full of, on the device and in pinned memory."""
@@ -527,7 +527,7 @@ def stand_in_cupy(count: int = 1, total: int = 1 << 24) -> Iterator[Gpus]:
         for name, module in gpus.modules.items():
             patch.setitem(sys.modules, name, module)
         patch.delitem(switch._opened, "cupy", raising=False)
-        patch.setattr(backend_module.CupyBackend, "kernels", {})
+        patch.setattr(cupy_kernels, "kernels", {})  # which want a compiler
         patch.setattr(backend_module.CupyBackend, "problem", classmethod(lambda cls: None))
         try:
             yield gpus

@@ -32,7 +32,7 @@ def convolutional():
 def language():
     text = np.frombuffer(b"the quick brown fox jumps over the lazy dog " * 40, dtype="uint8").astype("int64") - 32
     rows = text[: 96 * 17].reshape(96, 17)
-    model = models.GPT(96, block_size=16, n_layer=2, n_head=2, n_embd=32)
+    model = models.GPT(96, block_size=16, n_layer=1, n_head=2, n_embd=32)
     return model, rows[:, :-1], rows[:, 1:]
 
 
@@ -41,7 +41,7 @@ def digits():
     return np.asarray(x)[:480].reshape(-1, 8, 8, 1).astype("float32"), np.asarray(y)[:480]
 
 
-EPOCHS = {"perceptron": 4, "convolutional": 3, "language": 16}
+EPOCHS = {"perceptron": 4, "convolutional": 3, "language": 8}
 NETWORKS = {"perceptron": perceptron, "convolutional": convolutional, "language": language}
 
 
@@ -50,7 +50,7 @@ def trained(network, precision, epochs=None):
     pb.manual_seed(0)
     model, x, y = NETWORKS[network]()
     logits = model if network != "language" else nn.Sequential(model)
-    optimizer = optim.AdamW(model.parameters(), lr=3e-3)
+    optimizer = optim.AdamW(model.parameters(), lr=1e-2 if network == "language" else 3e-3)
     trainer = Trainer(
         logits, nn.CrossEntropyLoss(), optimizer, precision=precision, clip_norm=1.0, progress=False,
         restore_best_weights=False,

@@ -1,6 +1,6 @@
 """What an array library must offer before pullback trains on it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property, partial
 from importlib import import_module
@@ -56,7 +56,7 @@ class Backend:
     """How many batches its arrays lie in, one in another: 0 for an array library's own, see `vmap`."""
     several_devices: bool = True
     """Whether two arrays can be in different places, so that it must be checked."""
-    kernels: ClassVar[dict[str, Callable[..., Any]]] = {}
+    kernels: Mapping[str, Callable[..., Any]] = {}
     """Faster versions of forwards and vjps, by `Function.name`. Without one, the op's own lines run."""
 
     def __init__(self, device: Any = None) -> None:

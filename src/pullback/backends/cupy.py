@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from functools import cached_property
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from .backend import Array, Backend, Function, Namespace
 from .cupy_devices import OnDevices, on_device
@@ -33,9 +33,10 @@ class CupyBackend(Backend):
     compat = "array_api_compat.cupy"
     mend = "pip install 'pullback[cuda13]' (or 'pullback[cuda12]' with a CUDA 12 driver)"
     in_place = True
-    kernels: ClassVar = kernels_of("cupyx.scipy.special")
+    gathers = True
 
     def __init__(self, device: Any = None) -> None:
+        self.kernels = {**kernels_of("cupyx.scipy.special"), **import_module(f"{__package__}.cupy_kernels").kernels}
         self.cupy = _import_quietly()
         count = self.cupy.cuda.runtime.getDeviceCount()
         kind = type("Device", (self.cupy.cuda.Device,), {"__hash__": lambda device: hash(device.id)})

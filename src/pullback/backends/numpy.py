@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import cached_property
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import Any
 
 from . import numpy_kernels
 from .backend import Array, Backend, Function, Namespace
@@ -26,7 +26,7 @@ class NumpyBackend(Backend):
     in_place = True
     block = numpy_kernels.BLOCK
     several_devices = False
-    kernels: ClassVar = numpy_kernels.kernels
+    kernels = numpy_kernels.kernels
 
     @cached_property
     def namespace(self) -> Namespace:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..backends import Array
+from ..backends import Array, backend
 from ..data.encoder import Encoder
 from ..ops.random import Generator, use_generator
 from .architecture import MODELS, OF_ROWS, Architecture
@@ -68,8 +68,10 @@ class Job:
 def prepare(arguments: argparse.Namespace, name: str) -> Job:
     """Read the data, and settle what was not chosen; `name` is the run's.
 
-    Raises TableError and ValueError for data that cannot be trained on, or not by the model.
+    Raises TableError and ValueError for data that cannot be trained on, or not by the model, and ValueError for a
+    precision that the backend does not have.
     """
+    _check_precision(arguments.precision)
     samples = read_samples(arguments)
     learnt = len(samples.parts["train"][1])
     images = isinstance(samples.encoder, ImageEncoder)
@@ -92,6 +94,13 @@ def prepare(arguments: argparse.Namespace, name: str) -> Job:
         batch_size=batch_size,
         epochs=arguments.epochs or min(max(round(updates * batch_size / learnt), fewest), 100),
     )
+
+
+def _check_precision(precision: str) -> None:
+    try:
+        backend().dtype("float32" if precision == "tf32" else precision)
+    except TypeError as error:
+        raise ValueError(f"--precision {precision}: {error}") from None
 
 
 def _architecture(arguments: argparse.Namespace, samples: Samples) -> Architecture:

@@ -79,7 +79,10 @@ class _Layer(Module):
         return self.dropout1(y)
 
     def _feed_forward(self, x: Array) -> Array:
-        return self.linear2(self.dropout(self.activation(self.linear1(x))))
+        first = self.linear1
+        if self.activation is relu and type(first) is Linear and first._hooks is None:
+            return self.linear2(self.dropout(first.rectified(x)))
+        return self.linear2(self.dropout(self.activation(first(x))))
 
 
 class TransformerEncoderLayer(_Layer):

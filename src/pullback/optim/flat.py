@@ -52,6 +52,10 @@ class FlatGroup:
 
     def update(self, rule: Op[..., Any], hyper: dict[str, Any], maximize: bool = False) -> None:
         """One step of the rule over everything, in place. Every parameter must have a gradient."""
+        with self.owner.at(self._values):
+            self._update(rule, hyper, maximize)
+
+    def _update(self, rule: Op[..., Any], hyper: dict[str, Any], maximize: bool) -> None:
         in_place = self.owner.kernels.get(f"{rule.name}.in_place")
         if in_place is not None and self.owner.gathers:
             apart = [p.grad.array for p in self.parameters]  # type: ignore[union-attr]

@@ -35,7 +35,15 @@ _PACKS: Final = 2
 """How many times 16 bytes a thread reads of each array, as `packs_of_thread` in activation.cu."""
 
 
-def _run(source: Source, function: str, arrays: tuple[Array, ...], numbers: Iterable[Any]) -> Any:
+def _sources_of(family: dict[str, dict[str, float]]) -> dict[str, Source]:
+    functions = [f"{name}_{of}" for name in family for of in ("value", "vjp")]
+    return dict.fromkeys(functions, Source("activation", functions, FLOATING))
+
+
+_sources: Final = {name: source for family in _FAMILIES for name, source in _sources_of(family).items()}
+
+
+def _run(function: str, arrays: tuple[Array, ...], numbers: Iterable[Any] = ()) -> Any:
     x = arrays[-1]
     if not is_floating(*arrays) or any(a.shape != x.shape for a in arrays):
         return NotImplemented
@@ -43,27 +51,33 @@ def _run(source: Source, function: str, arrays: tuple[Array, ...], numbers: Iter
     blocks = -(-x.size * x.dtype.itemsize // (16 * _BLOCK * _PACKS))
     first, second, *_ = *map(float, numbers), 0.0, 0.0
     arrays = *map(contiguous, arrays), y
-    source.launch(function, type_of(x.dtype), blocks, _BLOCK, *arrays, x.size, first, second)
+    _sources[function].launch(function, type_of(x.dtype), blocks, _BLOCK, *arrays, x.size, first, second)
     return y
 
 
-def _enter(source: Source, name: str, function: str, defaults: dict[str, float]) -> None:
-    """Enter a kernel that hands its numbers to a function of the source in their order."""
+@kernel("gelu", declines=True)
+def _(x: Array, *, approximate: str = "none") -> Any:
+    return _run(f"{_GELUS[approximate]}_value", (x,)) if approximate in _GELUS else NotImplemented
+
+
+@kernel("gelu.vjp(x)", declines=True)
+def _(g: Array, x: Array, *, approximate: str) -> Any:
+    return _run(f"{_GELUS[approximate]}_vjp", (g, x)) if approximate in _GELUS else NotImplemented
+
+
+def _enter(name: str, function: str, defaults: dict[str, float]) -> None:
+    """Enter a kernel that hands its numbers to a function of a source in their order."""
 
     @kernel(name, declines=True)
     def _(*arrays: Array, **given: Any) -> Any:
-        if name.startswith("gelu"):
-            form = _GELUS.get(given.get("approximate", "none"))
-            return NotImplemented if form is None else _run(source, function.replace("gelu", form), arrays, ())
         numbers = {**defaults, **given}
         if numbers.get("lambd", 0) < 0:
             return NotImplemented  # which softshrink's lines refuse
-        return _run(source, function, arrays, (numbers[key] for key in defaults))
+        return _run(function, arrays, [numbers[key] for key in defaults])
 
 
 for _family in _FAMILIES:
-    _source = Source("activation", [f"{name}_{of}" for name in _family for of in ("value", "vjp")], FLOATING)
     for _name, _defaults in _family.items():
-        if _name != "gelu_tanh":
-            _enter(_source, _name, f"{_name}_value", _defaults)
-            _enter(_source, f"{_name}.vjp(x)", f"{_name}_vjp", _defaults)
+        if _name not in _GELUS.values():
+            _enter(_name, f"{_name}_value", _defaults)
+            _enter(f"{_name}.vjp(x)", f"{_name}_vjp", _defaults)

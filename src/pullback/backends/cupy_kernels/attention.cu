@@ -18,7 +18,7 @@ __device__ W reduce_sixteen(W x, Combine combine) {
 // DEPTH columns of 64 rows of a matrix, each column together; zeros where the matrix has nothing.
 template <class T, class W>
 __device__ void fetch_columns(W* tile, const T* matrix, long long step, int first, int rows, int column, int width) {
-#pragma unroll 4
+#pragma unroll 2
     for (int i = threadIdx.x; i < SIDE * DEPTH; i += THREADS) {
         const int row = i / DEPTH, k = i % DEPTH;
         const bool is_there = first + row < rows && column + k < width;
@@ -66,7 +66,7 @@ __device__ void add_weighted(W (&sums)[4][N], W* memory, const W (&weights)[4][4
         for (int i = 0; i < 4; ++i) all_weights[(right * 4 + j) * STEP + left + i] = weights[i][j];
     for (int first = 0; first < SIDE; first += DEPTH) {
         __syncthreads();
-#pragma unroll 4
+#pragma unroll 2
         for (int i = threadIdx.x; i < DEPTH * 16 * N; i += THREADS) {
             const int row = y_first + first + i / (16 * N), at = column + i % (16 * N);
             tile[i] = row < y_rows && at < width ? widen(y[row * y_step + at]) : 0;
@@ -230,7 +230,9 @@ __device__ void pull(const Call<T>& call, Place place, int column, const Matrice
                     weights[i][j] = weight * factor;
                 }
             add_weighted(sums, memory, slopes, first_other, first_met.row, at, met, column, call.width);
-            if (OF_KEYS) add_weighted(second_sums, memory, weights, second_other, second_met.row, at, met, column, call.value_width);
+            if (OF_KEYS)
+                add_weighted(second_sums, memory, weights, second_other, second_met.row, at, met, column,
+                             call.value_width);
         }
     }
     const W scales[4] = {call.scale, call.scale, call.scale, call.scale}, ones[4] = {1, 1, 1, 1};

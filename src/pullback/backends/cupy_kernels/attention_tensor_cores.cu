@@ -170,7 +170,8 @@ __device__ unsigned kept_of_row(const Call<T>& call, const Place& place, int min
     unsigned kept = 0;
 #pragma unroll 1  // a generator takes place
     for (int n = 0; n < N; ++n)
-        kept |= (OF_KEYS ? kept_of_keys(call, place, met + n * 8, mine) : kept_of_queries(call, place, mine, met + n * 8)) << 4 * n;
+        kept |= (OF_KEYS ? kept_of_keys(call, place, met + n * 8, mine)
+                         : kept_of_queries(call, place, mine, met + n * 8)) << 4 * n;
     return kept;
 }
 
@@ -202,8 +203,8 @@ __global__ void __launch_bounds__(128, 2)
     DYNAMIC_SHARED(T, query_tile);
     T* key_tile = query_tile + ROWS * (D + 8);
     T* value_tile = key_tile + KEYS * (D + 8);
-    query_tile += warp * 16 * M * (D + 8);
-    fetch<T, D, ROWS, 128>(query_tile - warp * 16 * M * (D + 8), own_query, query_row, first, call.rows, call.width, call.aligned);
+    T* rows_of_warp = query_tile + warp * 16 * M * (D + 8);
+    fetch<T, D, ROWS, 128>(query_tile, own_query, query_row, first, call.rows, call.width, call.aligned);
     fetch<T, D, KEYS, 128>(key_tile, own_key, key_row, 0, call.keys, call.width, call.aligned);
     end_group_of_copies();
 
@@ -216,10 +217,11 @@ __global__ void __launch_bounds__(128, 2)
         fetch<T, D, KEYS, 128>(value_tile, own_value, value_row, at, call.keys, call.value_width, call.aligned);
         end_group_of_copies();
         float weights[M][N][4];
-        multiply_rows<T, D, M, N>(weights, query_tile, key_tile);
+        multiply_rows<T, D, M, N>(weights, rows_of_warp, key_tile);
         wait_for_copies<0>();
         __syncthreads();  // the values are there, and the keys are done with
-        if (at + KEYS < stop) fetch<T, D, KEYS, 128>(key_tile, own_key, key_row, at + KEYS, call.keys, call.width, call.aligned);
+        if (at + KEYS < stop)
+            fetch<T, D, KEYS, 128>(key_tile, own_key, key_row, at + KEYS, call.keys, call.width, call.aligned);
         end_group_of_copies();
 
         const bool all_in_reach = call.keys_before(first_of_warp + 1) >= at + KEYS;
@@ -287,8 +289,8 @@ __global__ void __launch_bounds__(128, 2)
             if (lane % 4 == 0 && row < call.rows)
                 logarithms[place.matrix * call.rows + row] = total == 0 ? INFINITY : tops[m][half] + log(total);
         }
-    store<T, D, M>(query_tile, sums, factors, results.of(place.outer, place.head), y_row, first_of_warp, call.rows, call.value_width,
-                   call.aligned);
+    store<T, D, M>(rows_of_warp, sums, factors, results.of(place.outer, place.head), y_row, first_of_warp, call.rows,
+                   call.value_width, call.aligned);
 }
 
 // How many warps a block has on the way back, with 16 rows each, and how many rows it meets at once.
@@ -457,8 +459,8 @@ __global__ void __launch_bounds__(128, BLOCKS<D, EXTRAS>)
                        CALL_PARAMETERS) {
     constexpr int ROWS = 16 * WARPS<D>, TURNS = APART<D> ? 2 : 1;
     const Call<T> call THE_CALL;
-    Place place = place_of_block(blockIdx.x / TURNS, gridDim.x / TURNS, (call.keys + ROWS - 1) / ROWS, call.heads / call.shared, false,
-                                 call.is_causal);
+    Place place = place_of_block(blockIdx.x / TURNS, gridDim.x / TURNS, (call.keys + ROWS - 1) / ROWS,
+                                 call.heads / call.shared, false, call.is_causal);
     place.matrices *= call.shared;
     const bool is_first = blockIdx.x % TURNS == 0;
     const float none[2][2] = {};

@@ -238,12 +238,12 @@ __global__ void __launch_bounds__(Tile<T, W>::threads, 4 / W) conv_weight(
 
     auto load = [&](long long step, T* a, T* b) {
         const long long from = begin + step * depth;
-#pragma unroll
+#pragma unroll 2
         for (int i = left_mine; i < depth + left_mine; i += left_together) {
             const bool is_there = from + i < stop && out < outs;
             fetch<T, N>(a + i * left_line + left_offset, is_there ? g + ((from + i) * groups + group) * outs + out : g, is_there);
         }
-#pragma unroll
+#pragma unroll 2
         for (int i = right_mine; i < depth + right_mine; i += right_together) {
             bool is_there = from + i < stop && element < elements;
             long long place = walk.image;
@@ -277,35 +277,4 @@ __global__ void __launch_bounds__(Tile<T, W>::threads, 4 / W) conv_weight(
         });
     else
         tile.template give_all<true>(put);
-}
-
-// A weight (groups, outs, taps, ins) as (groups, ins, taps, outs), by squares of 32 by 32.
-template <class T>
-__global__ void turn(const T* weight, T* turned, long long groups, long long outs, long long taps, long long ins) {
-    __shared__ T square[32][33];
-    const long long tiles_of_ins = (ins + 31) / 32, tiles_of_outs = (outs + 31) / 32;
-    long long rest = blockIdx.x;
-    const long long in = rest % tiles_of_ins * 32;
-    rest /= tiles_of_ins;
-    const long long out = rest % tiles_of_outs * 32;
-    rest /= tiles_of_outs;
-    const long long tap = rest % taps, group = rest / taps;
-    for (int i = threadIdx.y; i < 32; i += blockDim.y)
-        if (out + i < outs && in + threadIdx.x < ins)
-            square[i][threadIdx.x] = weight[((group * outs + out + i) * taps + tap) * ins + in + threadIdx.x];
-    __syncthreads();
-    for (int i = threadIdx.y; i < 32; i += blockDim.y)
-        if (in + i < ins && out + threadIdx.x < outs)
-            turned[((group * ins + in + i) * taps + tap) * outs + out + threadIdx.x] = square[threadIdx.x][i];
-}
-
-// The sum of what all splits have, (splits, count), in their order.
-template <class T>
-__global__ void sum_splits(const wide_t<T>* parts, T* y, long long count, long long splits) {
-    const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= count) return;
-    wide_t<T> sum = 0;
-#pragma unroll 4
-    for (long long split = 0; split < splits; ++split) sum += parts[split * count + i];
-    y[i] = narrow<T>(sum);
 }

@@ -22,7 +22,7 @@ Pairs: TypeAlias = tuple[tuple[int, int], ...]
 _NARROW: Final = [f"{name}, 1, 1" for name in FLOATING]
 _WIDE: Final = [f"{pack}, {wide}" for pack in ("float, 4", "float16, 8", "bfloat16, 8") for wide in (1, 2)]
 _tiles = Source("convolution", ("conv", "conv_transpose", "conv_weight"), [*_NARROW, *_WIDE])
-_weights = Source("convolution", ("turn", "sum_splits"), FLOATING)
+_weights = Source("weights", ("turn", "sum_splits"), FLOATING)
 _windows = Source("grouped", ("slide", "slide_transposed", "slide_weight"), ROW_TYPES)
 
 _STAGES: Final = 3

@@ -87,7 +87,10 @@ class _Plan:
             arrays["bias"] = given("bias", (*[1] * (len(shape) - 1), shape[-1]))
             result = graph.bias(name="add_bias", input=result, bias=arrays["bias"])
         dim, stride = _channels_second(shape)
-        result.set_output(True).set_data_type(kind).set_dim(dim).set_stride(stride)
+        result.set_output(True)  # one by one: what these methods return is in some versions a copy
+        result.set_data_type(kind)
+        result.set_dim(dim)
+        result.set_stride(stride)
         graph.validate()
         graph.build_operation_graph()
         graph.create_execution_plans([cudnn.heur_mode.A, cudnn.heur_mode.FALLBACK])

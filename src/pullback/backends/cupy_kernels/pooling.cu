@@ -178,3 +178,37 @@ __global__ void __launch_bounds__(512) resample_many(
     for (int v = 0; v < N; ++v) pack.values[v] = narrow<T>(shared[mine][v]);
     *reinterpret_cast<Pack<T, N>*>(y + place * channels + channel) = pack;
 }
+
+// Where in the flattened spatial axes of the input the taps of these numbers are.
+template <class Number>
+__global__ void find_places(
+    const Number* numbers, long long* places, const int* places1, const int* places2, const int* places3, long long images,
+    OF_AXES(from), OF_AXES(to), OF_AXES(taps), long long channels
+) {
+    const Here<1> here(channels);
+    if (here.place >= images * to1 * to2 * to3) return;
+    const Walk walk(here.place, (int)to1, (int)to2, (int)to3);
+    const Taps along1(places1, walk.at[0], taps1), along2(places2, walk.at[1], taps2), along3(places3, walk.at[2], taps3);
+    const long long i = here.place * channels + here.channel;
+    const int tap = numbers[i], rest = tap / along3.count;
+    const long long line = along1[rest / along2.count % along1.count] * from2 + along2[rest % along2.count];
+    places[i] = line * from3 + along3[tap % along3.count];
+}
+
+// Elements of (images, length, channels) claim the places (images, size, channels) at their indices; the last one has it.
+template <class Index>
+__global__ void claim(const Index* indices, int* owners, long long images, long long length, long long size, long long channels) {
+    const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x, row = i / channels;
+    if (row >= images * length) return;
+    const long long image = row / length;
+    atomicMax(owners + (image * size + indices[i]) * channels + i % channels, (int)(row % length));
+}
+
+// To each place what claimed it, and 0 to the others.
+template <class T>
+__global__ void take_claimed(const T* x, const int* owners, T* y, long long images, long long length, long long size, long long channels) {
+    const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x, row = i / channels;
+    if (row >= images * size) return;
+    const int owner = owners[i];
+    y[i] = owner < 0 ? T{} : x[(row / size * length + owner) * channels + i % channels];
+}

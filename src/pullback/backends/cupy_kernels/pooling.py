@@ -4,13 +4,13 @@ Where taps are is constant: it is worked out on the host and copied to the devic
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import prod
-from typing import Any, Final, TypeAlias
-from weakref import WeakKeyDictionary
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from ..backend import Array
 from ..host import host
-from .launch import FLOATING, Source, driver, type_of, vector_length
+from .launch import FLOATING, Driver, Source, driver, type_of, vector_length
 from .rows import ROW_TYPES, contiguous, is_floating
 from .table import kernel
 
@@ -20,6 +20,9 @@ Taps: TypeAlias = Any
 _FEW: Final = [f"{types}, unsigned char" for types in ROW_TYPES]
 _MANY: Final = [f"{name}, 1, int" for name in FLOATING]
 _greatest = Source("pooling", ("max_pool", "max_unpool"), [*_FEW, *_MANY])
+_numbers = Source("pooling", ("find_places",), ["unsigned char", "int"])
+_claims = Source("pooling", ("claim",), ["long long"])
+_claimed = Source("pooling", ("take_claimed",), [*FLOATING, "long long"])
 _sums = Source("pooling", ("resample", "resample_many"), ROW_TYPES)
 
 _THREADS: Final = 256
@@ -30,19 +33,59 @@ _AT_ONCE: Final = 64
 _AGAIN: Final = 4
 """How often a place may be read for all axes to be summed in one pass."""
 _LARGEST: Final = 2**31 - 1
+_KEPT: Final = 1024
+"""How many maps are remembered, and tables of them."""
+_NUMBERS: Final = {"uint8": "unsigned char", "int32": "int"}
+"""The data types of numbers of taps."""
 
-_tables: "WeakKeyDictionary[Taps, dict[Any, tuple[Array, ...]]]" = WeakKeyDictionary()
+
+class _Map(NamedTuple):
+    """A map of all spatial axes."""
+
+    fits: bool
+    """Whether the sources know it."""
+    counts: tuple[int, ...]
+    lengths: tuple[int, ...]
+    """The lengths of the result and of the input."""
+    each: int
+    """How many taps a place has."""
+    sizes: tuple[int, ...]
+    """For three axes the lengths of the input and of the result, and the taps; axes that an image lacks in front."""
+    passes: tuple[int, ...]
+    """The axes that are summed one after the other, where that is less work than all at once."""
+    is_identity: bool
 
 
-def _on_device(along: Taps, what: str, make: Callable[[Taps], tuple[Any, ...]]) -> tuple[Array, ...]:
-    """Tables of a map, where they were put when this stream first asked for them."""
-    now = driver()
-    known = _tables.setdefault(along, {})
-    key = what, now, now.place()
-    found = known.get(key)
-    if found is None:
-        found = known[key] = tuple(map(now.xp.asarray, make(along)))
-    return found
+@lru_cache(maxsize=_KEPT)
+def _map(taps: tuple[Taps, ...]) -> _Map:
+    lengths, counts = tuple(along.length for along in taps), tuple(along.count for along in taps)
+    widths = tuple(along.indices.shape[1] for along in taps)
+    each, rest = prod(widths), (1,) * (3 - len(taps))
+    again = each * prod(counts) / max(1, prod(lengths))
+    passes: tuple[int, ...] = ()
+    if each > _AT_ONCE and again > _AGAIN:
+        # The axes that become shorter go first: there is less to do for the others.
+        order = sorted(range(len(taps)), key=lambda i: counts[i] / max(lengths[i], 1))
+        passes = tuple(i for i in order if not taps[i].is_identity)
+    fits = 1 <= len(taps) <= 3 and max(prod(lengths), prod(counts), each) <= _LARGEST
+    sizes = (*rest, *lengths, *rest, *counts, *rest, *widths)
+    return _Map(fits, counts, lengths, each, sizes, passes, all(along.is_identity for along in taps))
+
+
+Table: TypeAlias = Callable[[Taps], tuple[Any, ...]]
+
+
+@lru_cache(maxsize=_KEPT)
+def _on_device(table: Table, taps: tuple[Taps, ...], now: Driver, place: tuple[int, int]) -> tuple[Array | None, ...]:
+    """Tables for three axes, one kind after the other, copied when a stream (`place`) first asks for them."""
+    made = [[None if a is None else now.xp.asarray(a) for a in table(along)] for along in taps]
+    kinds = [list(kind) for kind in zip(*made, strict=True)]
+    return tuple(a for kind in kinds for a in [None] * (3 - len(taps)) + kind)
+
+
+def _tables(table: Table, taps: tuple[Taps, ...]) -> tuple[Array | None, ...]:
+    now: Any = driver()
+    return _on_device(table, taps, now, now.place())
 
 
 def _places(along: Taps) -> tuple[Any, ...]:
@@ -58,55 +101,29 @@ def _readers(along: Taps) -> tuple[Any, ...]:
     return starts.astype(host.int32), host.ascontiguousarray(pairs, dtype=host.int32)
 
 
-def _weights(along: Taps) -> tuple[Any, ...]:
-    return (along.weights.astype(host.float32),)
+def _weighted(along: Taps) -> tuple[Any, ...]:
+    return *_places(along), None if along.is_selection else along.weights.astype(host.float32)
 
 
-def _double_weights(along: Taps) -> tuple[Any, ...]:
-    return (along.weights,)
-
-
-def _three(values: list[Any], rest: Any) -> list[Any]:
-    """For three axes, those that an image lacks in front."""
-    return [rest] * (3 - len(values)) + values
-
-
-def _sizes(taps: tuple[Taps, ...]) -> list[int]:
-    """The lengths of the input and of the result, and how many taps there are, along each axis."""
-    lengths = [[along.length for along in taps], [along.count for along in taps], [_width(along) for along in taps]]
-    return [n for axes in lengths for n in _three(axes, 1)]
-
-
-def _width(along: Taps) -> int:
-    width: int = along.indices.shape[1]
-    return width
-
-
-def _lead(x: Array, taps: tuple[Taps, ...]) -> tuple[int, ...]:
-    return tuple(x.shape[: x.ndim - 1 - len(taps)])
-
-
-def _fits(taps: tuple[Taps, ...]) -> bool:
-    sizes = [[along.length for along in taps], [along.count for along in taps], [_width(along) for along in taps]]
-    return 1 <= len(taps) <= 3 and all(prod(axes) <= _LARGEST for axes in sizes)
+def _weighted_in_double(along: Taps) -> tuple[Any, ...]:
+    return *_places(along), None if along.is_selection else along.weights
 
 
 @kernel("max_pool", declines=True)
 def _(x: Array, *, taps: tuple[Taps, ...]) -> Any:
-    if not is_floating(x) or not _fits(taps):
+    of, xp = _map(taps), driver().xp
+    if not is_floating(x) or not of.fits:
         return NotImplemented
-    few = prod(map(_width, taps)) <= 256
-    lead, xp = _lead(x, taps), driver().xp
-    shape = *lead, *(along.count for along in taps), x.shape[-1]
+    few, lead = of.each <= 256, x.shape[: -1 - len(taps)]
+    shape = *lead, *of.counts, x.shape[-1]
     y, numbers = xp.empty(shape, x.dtype), xp.empty(shape, xp.uint8 if few else xp.int32)
     if not y.size:
         return y, numbers
     x = contiguous(x)
     vector = vector_length(x.shape[-1], x, y, numbers) if few else 1
-    places = [_on_device(along, "places", _places)[0] for along in taps]
     _greatest.launch(
         "max_pool", f"{type_of(x.dtype)}, {vector}, {'unsigned char' if few else 'int'}",
-        -(-y.size // (vector * _THREADS)), _THREADS, x, y, numbers, *_three(places, None), prod(lead), *_sizes(taps),
+        -(-y.size // (vector * _THREADS)), _THREADS, x, y, numbers, *_tables(_places, taps), prod(lead), *of.sizes,
         x.shape[-1],
     )  # fmt: skip
     return y, numbers
@@ -114,63 +131,82 @@ def _(x: Array, *, taps: tuple[Taps, ...]) -> Any:
 
 @kernel("max_unpool", declines=True)
 def _(updates: Array, numbers: Array, *, taps: tuple[Taps, ...]) -> Any:
-    kind = {"uint8": "unsigned char", "int32": "int"}.get(numbers.dtype.name)
-    if kind is None or not is_floating(updates) or not _fits(taps):
+    kind, of = _NUMBERS.get(numbers.dtype.name), _map(taps)
+    if kind is None or not is_floating(updates) or not of.fits:
         return NotImplemented
-    lead = _lead(updates, taps)
-    x = driver().xp.empty((*lead, *(along.length for along in taps), updates.shape[-1]), updates.dtype)
+    lead = updates.shape[: -1 - len(taps)]
+    x = driver().xp.empty((*lead, *of.lengths, updates.shape[-1]), updates.dtype)
     if not x.size:
         return x
     updates, numbers = contiguous(updates), contiguous(numbers)
     vector = vector_length(x.shape[-1], updates, numbers, x) if kind != "int" else 1
-    starts, pairs = zip(*(_on_device(along, "readers", _readers) for along in taps), strict=True)
     _greatest.launch(
         "max_unpool", f"{type_of(x.dtype)}, {vector}, {kind}", -(-x.size // (vector * _THREADS)), _THREADS, updates,
-        numbers, x, *_three(list(starts), None), *_three(list(pairs), None), prod(lead), *_sizes(taps), x.shape[-1],
+        numbers, x, *_tables(_readers, taps), prod(lead), *of.sizes, x.shape[-1],
     )  # fmt: skip
     return x
+
+
+@kernel("places", declines=True)
+def _(numbers: Array, *, taps: tuple[Taps, ...]) -> Any:
+    kind, of = _NUMBERS.get(numbers.dtype.name), _map(taps)
+    if kind is None or not of.fits:
+        return NotImplemented
+    xp, lead = driver().xp, numbers.shape[: -1 - len(taps)]
+    found = xp.empty(numbers.shape, xp.int64)
+    if found.size:
+        _numbers.launch(
+            "find_places", kind, -(-found.size // _THREADS), _THREADS, contiguous(numbers), found,
+            *_tables(_places, taps), prod(lead), *of.sizes, numbers.shape[-1],
+        )  # fmt: skip
+    return found
+
+
+@kernel("put_along_axis", declines=True)
+def _(x: Array, indices: Array, *, size: int) -> Any:
+    name, (images, length, channels) = type_of(x.dtype), x.shape
+    if name not in _claimed.types or indices.dtype.name != "int64" or indices.shape != x.shape or length > _LARGEST:
+        return NotImplemented
+    xp = driver().xp
+    y, owners = (xp.empty((images, size, channels), dtype) for dtype in (x.dtype, xp.int32))
+    if y.size:
+        owners.fill(-1)
+        shape = images, length, size, channels
+        _claims.launch("claim", "long long", -(-x.size // _THREADS), _THREADS, contiguous(indices), owners, *shape)
+        _claimed.launch("take_claimed", name, -(-y.size // _THREADS), _THREADS, contiguous(x), owners, y, *shape)
+    return y
 
 
 @kernel("resample", declines=True)
 def _(x: Array, *, taps: tuple[Taps, ...]) -> Any:
-    if all(along.is_identity for along in taps):
+    of = _map(taps)
+    if of.is_identity:
         return x
-    if not is_floating(x) or not _fits(taps):
+    if not is_floating(x) or not of.fits:
         return NotImplemented
     x = contiguous(x)
-    each = prod(map(_width, taps))
-    again = each * prod(along.count for along in taps) / max(1, prod(along.length for along in taps))
-    if each <= _AT_ONCE or again <= _AGAIN:
-        return _summed(x, taps)
     first = x.ndim - 1 - len(taps)
-    # The axes that become shorter go first: there is less to do for the others.
-    for i in sorted(range(len(taps)), key=lambda i: taps[i].count / max(taps[i].length, 1)):
-        if not taps[i].is_identity:
-            whole = (*x.shape[: first + i], taps[i].count, *x.shape[first + i + 1 :])
-            parted = x.reshape(prod(whole[: first + i]), taps[i].length, prod(whole[first + i + 1 :]))
-            x = _summed(parted, taps[i : i + 1]).reshape(whole)
-    return x
+    for i in of.passes:
+        whole = (*x.shape[: first + i], of.counts[i], *x.shape[first + i + 1 :])
+        parted = x.reshape(prod(whole[: first + i]), of.lengths[i], prod(whole[first + i + 1 :]))
+        x = _summed(parted, taps[i : i + 1]).reshape(whole)
+    return x if of.passes else _summed(x, taps)
 
 
 def _summed(x: Array, taps: tuple[Taps, ...]) -> Array:
     """All axes in one pass."""
-    lead, channels, now = _lead(x, taps), x.shape[-1], driver()
-    y = now.xp.empty((*lead, *(along.count for along in taps), channels), x.dtype)
+    of, lead, channels, now = _map(taps), x.shape[: -1 - len(taps)], x.shape[-1], driver()
+    y = now.xp.empty((*lead, *of.counts, channels), x.dtype)
     if not y.size:
         return y
     vector = vector_length(channels, x, y)
-    double = x.dtype.itemsize == 8
-    what, make = ("double weights", _double_weights) if double else ("weights", _weights)
-    places = [_on_device(along, "places", _places)[0] for along in taps]
-    weights = [None if along.is_selection else _on_device(along, what, make)[0] for along in taps]
     threads: int | tuple[int, int] = _THREADS
     function, blocks = "resample", -(-y.size // (vector * _THREADS))
-    if prod(map(_width, taps)) > _AT_ONCE:
+    if of.each > _AT_ONCE:
         packs = min(32, 1 << (channels // vector - 1).bit_length())
         function, threads = "resample_many", (packs, _SHARED_BY // packs)
         blocks = y.size // channels * -(-channels // (packs * vector))
-    _sums.launch(
-        function, f"{type_of(x.dtype)}, {vector}", blocks, threads, x, y, *_three(places, None),
-        *_three(weights, None), prod(lead), *_sizes(taps), channels,
-    )  # fmt: skip
+    tables = _tables(_weighted_in_double if x.dtype.itemsize == 8 else _weighted, taps)
+    types = f"{type_of(x.dtype)}, {vector}"
+    _sums.launch(function, types, blocks, threads, x, y, *tables, prod(lead), *of.sizes, channels)
     return y
