@@ -5,7 +5,6 @@ name an input; `x_shape`, `x_dtype` and `x_place` (backend and device) are those
 keeping `x` itself alive. Arrays are positional-only; all other parameters are metadata, keyword-only in a vjp.
 """
 
-import inspect
 from collections.abc import Callable, Sequence
 from functools import update_wrapper
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
@@ -15,6 +14,7 @@ from ..backends.dispatch import plain_number, plain_numbers
 from .autocast import call_cast, casting
 from .batching import level, lift
 from .examples import Example
+from .parameters import ShownSignature, inputs_and_metadata
 from .rule import Plan, Rule, make_plan
 from .tape import Node, Output, Place, recording
 from .tensor import Tensor
@@ -37,24 +37,17 @@ class Op(Generic[P, R]):
     """
 
     lasting = True
+    __signature__ = ShownSignature()
     precision = None  # what autocast takes it to, see `autocasts_to`
 
     def __init__(
         self, forward: Callable[Concatenate[Namespace, P], R], differentiable: bool, examples: Sequence[Example]
     ) -> None:
         update_wrapper(self, forward)
-        signature = inspect.signature(forward)
-        parameters = list(signature.parameters.values())[1:]
-        optional = {p for p in parameters if p.kind is p.POSITIONAL_ONLY and p.default is None}  # may be named
-        shown = [p.replace(kind=p.POSITIONAL_OR_KEYWORD) if p in optional else p for p in parameters]
-        self.__signature__ = signature.replace(parameters=shown)
+        vars(self).pop("__signature__", None)  # the forward's own, with `xp`
         self.name = forward.__name__.lstrip("_")
         self.function: Callable[..., Any] = forward
-        arrays = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL)]
-        self.inputs = tuple(p.name for p in arrays)
-        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in arrays)
-        self.defaults = {p.name: p.default for p in parameters if p not in arrays}
-        self._required = sum(p.default is p.empty for p in arrays)
+        self.inputs, self._required, self.variadic, self.defaults = inputs_and_metadata(forward)
         self.differentiable = differentiable
         self.examples = tuple(examples)
         self.rules: list[Rule] = []

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from functools import cached_property
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 from .backend import Array, Backend, Function, Namespace
@@ -203,11 +202,12 @@ class CupyBackend(Backend):
 
     def accelerators(self) -> dict[str, str]:
         """The libraries that its kernels make use of, and where they come from when they are missing."""
+        metadata = import_module("importlib.metadata")  # which is slow to import
         found = {}
         for package, gain in _LIBRARIES.items():
             try:
-                found[package] = f"{version(package)}, for {gain}"
-            except PackageNotFoundError:
+                found[package] = f"{metadata.version(package)}, for {gain}"
+            except metadata.PackageNotFoundError:
                 extra = f"cuda{self.cupy.cuda.runtime.runtimeGetVersion() // 1000}-fast"
                 found[package] = f"not installed: pip install 'pullback[{extra}]' for {gain}"
         return found

@@ -105,6 +105,6 @@ def _written(argument: Any) -> str:
     if isinstance(argument, slice):
         parts = ["" if x is None else _written(x) for x in (argument.start, argument.stop, argument.step)]
         return ":".join(parts if argument.step is not None else parts[:2])
-    if hasattr(argument, "shape"):
+    if hasattr(argument, "shape") and not isinstance(argument, type):  # a data type of NumPy has one too
         return f"<constant {kind_of(argument)}>"
     return getattr(argument, "__name__", None) or repr(argument)
