@@ -162,7 +162,7 @@ def numpy_with_cupys_kernels() -> Iterator[EmulatedDriver]:
     numpy = open_backend("numpy")
     with pytest.MonkeyPatch.context() as patch, emulated_gpu() as driver:
         patch.setattr(type(numpy), "kernels", cupy_kernels.kernels)
-        patch.setattr(type(numpy), "gathers", True)
+        patch.setattr(type(numpy), "flat_alignment", cupy_kernels.parts.ALIGNED)
         patch.setattr(numpy, "implementations", {})
         for op in registry.values():
             patch.setattr(op, "_runs", {})

@@ -20,6 +20,7 @@ import pytest
 
 from pullback.backends import cupy as backend_module
 from pullback.backends import cupy_kernels, switch
+from pullback.backends.cupy_kernels import launch
 
 POISON = 0xA5
 """What new memory is full of, on the device and in pinned memory."""
@@ -528,6 +529,7 @@ def stand_in_cupy(count: int = 1, total: int = 1 << 24) -> Iterator[Gpus]:
             patch.setitem(sys.modules, name, module)
         patch.delitem(switch._opened, "cupy", raising=False)
         patch.setattr(cupy_kernels, "kernels", {})  # which want a compiler
+        patch.setattr(launch, "_driver", launch.CupyDriver())
         patch.setattr(backend_module.CupyBackend, "problem", classmethod(lambda cls: None))
         try:
             yield gpus

@@ -50,8 +50,9 @@ class Backend:
     """Whether slices are views, so that parameters can lie in one flat buffer and be updated in place."""
     block: ClassVar[int | None] = None
     """How many elements of a flat buffer to update at once, so that they stay in cache; None for all."""
-    gathers: ClassVar[bool] = False
-    """Whether its updates in place take gradients where they lie, one for each parameter: no buffer is filled first."""
+    flat_alignment: int | None = None
+    """Where its updates in place take each gradient where it lies: of how many elements the place of each parameter in
+    a flat buffer is a multiple. None where gradients are brought into a buffer of their own first."""
     level: int = 0
     """How many batches its arrays lie in, one in another: 0 for an array library's own, see `vmap`."""
     several_devices: bool = True

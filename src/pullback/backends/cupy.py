@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from functools import cached_property
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Final
 
 from .backend import Array, Backend, Function, Namespace
@@ -20,8 +21,8 @@ from .scipy_kernels import kernels_of
 
 __all__ = ["CupyBackend"]
 
-_LIBRARIES: Final = {"nvmath-python": "matrix products by cuBLASLt", "nvidia-cudnn-frontend": "cuDNN's graphs"}
-"""What makes CuPy faster, and by what."""
+_FASTER: Final = {"matrix products": "nvmath", "convolutions": "cudnn"}
+"""What becomes faster with a package, by the module that it brings."""
 
 
 class CupyBackend(Backend):
@@ -32,10 +33,11 @@ class CupyBackend(Backend):
     compat = "array_api_compat.cupy"
     mend = "pip install 'pullback[cuda13]' (or 'pullback[cuda12]' with a CUDA 12 driver)"
     in_place = True
-    gathers = True
 
     def __init__(self, device: Any = None) -> None:
-        self.kernels = {**kernels_of("cupyx.scipy.special"), **import_module(f"{__package__}.cupy_kernels").kernels}
+        found = import_module(f"{__package__}.cupy_kernels")  # not before somebody wants CuPy
+        self.kernels = {**kernels_of("cupyx.scipy.special"), **found.kernels}
+        self.flat_alignment = found.parts.ALIGNED
         self.cupy = _import_quietly()
         count = self.cupy.cuda.runtime.getDeviceCount()
         kind = type("Device", (self.cupy.cuda.Device,), {"__hash__": lambda device: hash(device.id)})
@@ -201,16 +203,13 @@ class CupyBackend(Backend):
         self.cupy.get_default_pinned_memory_pool().free_all_blocks()
 
     def accelerators(self) -> dict[str, str]:
-        """The libraries that its kernels make use of, and where they come from when they are missing."""
-        metadata = import_module("importlib.metadata")  # which is slow to import
-        found = {}
-        for package, gain in _LIBRARIES.items():
-            try:
-                found[package] = f"{metadata.version(package)}, for {gain}"
-            except metadata.PackageNotFoundError:
-                extra = f"cuda{self.cupy.cuda.runtime.runtimeGetVersion() // 1000}-fast"
-                found[package] = f"not installed: pip install 'pullback[{extra}]' for {gain}"
-        return found
+        """What matrix products and convolutions run on, and what is missing that would make them faster."""
+        kernels = import_module(f"{__package__}.cupy_kernels")
+        told = {"matrix products": kernels.products.status(), "convolutions": kernels.cudnn.status()}
+        if self.cupy.cuda.runtime.runtimeGetVersion() // 1000 == 13:
+            missing = {name for name, module in _FASTER.items() if find_spec(module) is None}
+            told |= {name: f"{told[name]}; faster: pip install 'pullback[cuda13-fast]'" for name in missing}
+        return told
 
     def facts(self) -> dict[str, str]:
         """The GPUs with their names and memory, the versions of driver and runtime, and what makes it faster."""

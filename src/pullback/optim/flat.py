@@ -41,10 +41,17 @@ class FlatGroup:
         return self._join([p.array for p in self.parameters], [p.shape for p in self.parameters])
 
     def _join(self, arrays: Sequence[Array], shapes: Sequence[tuple[int, ...]]) -> tuple[Array, list[Array]]:
-        xp = self.owner.namespace
-        buffer = xp.concat([xp.reshape(a, (-1,)) for a in arrays])
-        ends = [sum(map(prod, shapes[: i + 1])) for i in range(len(shapes))]
-        return buffer, [xp.reshape(buffer[end - prod(s) : end], s) for s, end in zip(shapes, ends, strict=True)]
+        xp, step, length = self.owner.namespace, self.owner.flat_alignment or 1, 0
+        pieces, places = [], []
+        for array, shape in zip(arrays, shapes, strict=True):
+            places.append(slice(length, length + prod(shape)))
+            gap = -prod(shape) % step
+            pieces.append(xp.reshape(array, (-1,)))
+            if gap:
+                pieces.append(xp.zeros((gap,), dtype=array.dtype, device=self.owner.device_of(array)))
+            length += prod(shape) + gap
+        buffer = xp.concat(pieces)
+        return buffer, [xp.reshape(buffer[place], shape) for place, shape in zip(places, shapes, strict=True)]
 
     def holds(self) -> bool:
         """Whether the parameters are still where they were put; somebody may have given them other arrays."""
@@ -57,7 +64,7 @@ class FlatGroup:
 
     def _update(self, rule: Op[..., Any], hyper: dict[str, Any], maximize: bool) -> None:
         in_place = self.owner.kernels.get(f"{rule.name}.in_place")
-        if in_place is not None and self.owner.gathers:
+        if in_place is not None and self.owner.flat_alignment is not None:
             apart = [p.grad.array for p in self.parameters]  # type: ignore[union-attr]
             if in_place(self._values, apart, *self._state, **hyper, maximize=maximize) is not NotImplemented:
                 return

@@ -3,7 +3,7 @@
 template <class T>
 struct Part {
     const T* values;
-    long long start;  // where it would begin, if the arrays lay one behind the other
+    long long start;  // where it begins in a buffer of all of them
     long long count;
 
     // A row of the table for each block, see parts.py.

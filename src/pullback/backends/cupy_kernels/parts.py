@@ -8,14 +8,17 @@ from ..backend import Array
 from ..host import host
 from .launch import driver
 
-__all__ = ["table_of"]
+__all__ = ["ALIGNED", "places_of", "table_of"]
+
+ALIGNED: Final = 64
+"""Where arrays are put one behind the other, each begins at a multiple of so many elements: all are read by vectors."""
 
 _PART: Final = 1 << 14
 """How many elements a block takes at most."""
 
 
 def table_of(arrays: Sequence[Array]) -> Array:
-    """For each block where its part begins, how far that is from the first array's begin, and how long it is.
+    """For each block where its part begins, its place in a buffer of all, as `places_of` has it, and how long it is.
 
     arrays: contiguous, of one data type. They must stay as long as the kernel runs that is given the table.
     Returns int64 (blocks, 3), on the device; the same one while the arrays lie where they did.
@@ -39,4 +42,12 @@ def _division(sizes: bytes) -> tuple[Any, Any, Any]:
     parts = -(-lengths // _PART)
     array = host.repeat(host.arange(lengths.size), parts)
     first = (host.arange(array.size) - host.repeat(host.cumsum(parts) - parts, parts)) * _PART
-    return array, first, (host.cumsum(lengths) - lengths)[array]
+    return array, first, host.asarray(places_of(lengths.tolist())[:-1], dtype=host.int64)[array]
+
+
+def places_of(sizes: Sequence[int]) -> list[int]:
+    """Where arrays of these sizes begin in a buffer of all of them, and behind that how long it is."""
+    places = [0]
+    for size in sizes:
+        places.append(places[-1] + -(-size // ALIGNED) * ALIGNED)
+    return places

@@ -37,7 +37,7 @@ __global__ void sum_of_parts(const double* sums, long long count, wide_t<T>* tot
     if (is_zero) *is_zero = sum == 0;
 }
 
-// Into one buffer, the arrays one behind the other. The factor is on the device, or a number.
+// Into one buffer of all. The factor is on the device, or a number.
 template <class T>
 __global__ void scale_parts(const long long* parts, const T* factor, double number, T* result) {
     const Part<T> part(parts);

@@ -6,7 +6,7 @@ from typing import Any, Final
 from ..backend import Array
 from ..host import host
 from .launch import FLOATING, Source, driver, type_of
-from .parts import table_of
+from .parts import places_of, table_of
 from .rows import contiguous, is_floating
 from .table import kernel
 
@@ -52,10 +52,10 @@ def _(factor: Any, *arrays: Array) -> Any:
         return NotImplemented
     xp, dtype = driver().xp, arrays[0].dtype
     given = list(map(contiguous, arrays))
-    ends = host.cumsum([x.size for x in given]).tolist()
-    result = xp.empty((ends[-1],), dtype)
+    *places, length = places_of([x.size for x in given])
+    result = xp.empty((length,), dtype)
     if result.size:
         table = table_of(given)
         by = (None, float(factor)) if is_number else (factor.astype(dtype, copy=False), 0.0)
         _source.launch("scale_parts", type_of(dtype), table.shape[0], _THREADS, table, *by, result)
-    return tuple(result[end - x.size : end].reshape(x.shape) for x, end in zip(given, ends, strict=True))
+    return tuple(result[at : at + x.size].reshape(x.shape) for x, at in zip(given, places, strict=True))
