@@ -70,7 +70,8 @@ def trajectories(step: dict[str, Any]) -> list[str]:
 
 def memory(step: dict[str, Any]) -> list[str]:
     rows = [
-        {"check": name, "": WORDS[check["ok"]], "found": described(check)} for name, check in step["checks"].items()
+        {"check": name, "": WORDS[check["ok"]], "found": described(check)}
+        for name, check in step.get("checks", {}).items()
     ]
     return ["", "## Memory and transfers", "", *table(rows)] if rows else []
 

@@ -84,6 +84,7 @@ def test_work_follows_the_stream_that_is_current(cupy: Backend) -> None:
     from cupy import cuda
 
     model, x, y = mlp()
+    pb.synchronize()
     with cuda.Stream(non_blocking=True) as stream:
         loss = nn.CrossEntropyLoss()(model(x), y)
         loss.backward()

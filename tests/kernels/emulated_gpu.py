@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,32 @@ def _passed(x: Any, kind: str, what: str) -> Any:
     return ctypes.c_longlong(x)
 
 
+def _key(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:24]
+
+
+def _run_compiler(*arguments: Any) -> None:
+    command = [COMPILER, "-std=c++17", "-O1", "-ffp-contract=off", "-w", "-fPIC", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)  # type: ignore[arg-type]
+    assert done.returncode == 0, f"the processor's compiler refuses the source:\n{done.stderr[:4000]}"
+
+
+@cache
+def _header() -> Path:
+    """The header beside a compiled form of it, which the compiler takes instead: it saves half of the time."""
+    text = HEADER.read_text("utf-8")
+    header = _FOLDER / f"{_key(text)}.h"
+    if not header.exists():
+        _FOLDER.mkdir(parents=True, exist_ok=True)
+        written = header.with_name(f"{header.stem}-{os.getpid()}.h")
+        written.write_text(text, "utf-8")
+        compiled = written.with_suffix(".h.gch")
+        _run_compiler("-x", "c++-header", written, "-o", compiled)
+        compiled.replace(header.with_suffix(".h.gch"))
+        written.replace(header)
+    return header
+
+
 def _compiled(code: str, functions: tuple[str, ...]) -> Any:
     entries = "\n".join(
         f'extern "C" const char* run_{i}(void** given, int count, const int* shape, long shared, bool backwards) '
@@ -128,17 +155,13 @@ def _compiled(code: str, functions: tuple[str, ...]) -> Any:
         f'extern "C" const char* kinds_{i}() {{ return emulated::kinds({name}); }}'
         for i, name in enumerate(functions)
     )
-    text = f'#include "{HEADER}"\n{code}\n{entries}\n'
-    key = hashlib.sha256((text + HEADER.read_text("utf-8")).encode()).hexdigest()[:24]
-    _FOLDER.mkdir(parents=True, exist_ok=True)
-    library = _FOLDER / f"{key}.so"
+    text = f"{code}\n{entries}\n"
+    library = _FOLDER / f"{_key(text, HEADER.read_text('utf-8'))}.so"
     if not library.exists():
-        source = _FOLDER / f"{key}-{os.getpid()}.cpp"
-        source.write_text(text, "utf-8")
+        source = library.with_name(f"{library.stem}-{os.getpid()}.cpp")
+        source.write_text(f'#include "{_header()}"\n{text}', "utf-8")
         made = source.with_suffix(".so")
-        command = [COMPILER, "-std=c++17", "-O1", "-ffp-contract=off", "-w", "-shared", "-fPIC", source, "-o", made]
-        done = subprocess.run(command, capture_output=True, text=True)  # type: ignore[arg-type]
-        assert done.returncode == 0, f"the processor's compiler refuses the source:\n{done.stderr[:4000]}"
+        _run_compiler("-shared", source, "-o", made)
         made.replace(library)
         source.unlink()
     return ctypes.CDLL(str(library))

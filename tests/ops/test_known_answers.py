@@ -162,8 +162,11 @@ class TestCrossEntropy:
 
     @pytest.mark.parametrize("target", [[0, 1, 2, 3, 4], [0, 1, -1, 2, 3]])
     def test_a_class_that_there_is_not_is_refused(self, target: list[int], place: Backend) -> None:
+        classes = pb.tensor(target)
+        if not place.in_host_memory(classes.array):
+            pytest.skip("classes on a device are not looked at, which would be a wait for it")
         with pytest.raises(ValueError, match=r"class outside \[0, 4\)"):
-            pb.cross_entropy(pb.tensor(self.logits), pb.tensor(target))
+            pb.cross_entropy(pb.tensor(self.logits), classes)
 
     def test_a_target_of_another_shape_is_refused(self) -> None:
         with pytest.raises(ValueError, match=r"classes have shape \(5,\); got \(4,\)"):

@@ -292,8 +292,21 @@ def test_integers_are_all_as_likely() -> None:
 
 @pytest.mark.parametrize(("low", "high", "dtype"), [(3, 3, "int64"), (0, 257, "uint8"), (-1, 3, "uint8")])
 def test_ranges_that_are_none_are_refused(low: int, high: int, dtype: str) -> None:
-    with pytest.raises(ValueError, match=f"integers from {low} up to and without {high} are no range of {dtype}"):
+    message = "low is less than high" if low >= high else rf"integers in \[{low}, {high}\) are not all of them {dtype}"
+    with pytest.raises(ValueError, match=message):
         pb.random.integers((2,), low, high, dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    "draw", [pb.random.uniform, pb.random.normal, lambda *a, **k: pb.random.integers(*a, 0, 3, **k)]
+)
+def test_a_shape_is_refused_before_anything_is_drawn(draw: Any) -> None:
+    generator = pb.Generator(0)
+    for shape in ((-80,), (2.5,), "ab"):
+        with pytest.raises(ValueError, match="a shape is made of whole numbers"):
+            draw(shape, generator=generator)
+    assert generator.offset == 0
+    assert draw(3, generator=generator).shape == (3,)
 
 
 def test_the_whole_range_of_a_data_type_can_be_drawn() -> None:

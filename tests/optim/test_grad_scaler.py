@@ -211,3 +211,10 @@ def test_a_scale_grows_no_further_than_float32_reaches(model):
         scaler.step(optimizer)
         scaler.update()
     assert scaler.get_scale() == 2.0**127
+
+
+def test_a_scale_in_the_place_of_the_device_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"write init_scale=1024\.0"):
+        optim.GradScaler(1024.0)
+    with pytest.raises(ValueError, match="growth_interval is a whole number"):
+        optim.GradScaler(growth_interval=0)

@@ -92,7 +92,9 @@ def rounded_once(kernel: Callable[..., Any]) -> Callable[..., Any]:
         kind = x.dtype
         if kind.itemsize != 2 or not is_half(kind) or any(a is not None and a.dtype != kind for a in others):
             return kernel(x, *others, **metadata)
-        return kernel(*(a if a is None else a.astype(np.float32) for a in (x, *others)), **metadata).astype(kind)
+        y = kernel(*(a if a is None else a.astype(np.float32) for a in (x, *others)), **metadata)
+        with np.errstate(over="ignore"):  # beyond float16 is infinity, as on a GPU, and GradScaler finds it
+            return y.astype(kind)
 
     return run
 

@@ -77,6 +77,10 @@ class GradScaler:
         growth_interval: int = 2000,
         enabled: bool = True,
     ) -> None:
+        if isinstance(device, (int, float)):
+            raise TypeError(f"the first argument is the device, as in PyTorch; write init_scale={device!r}")
+        if not isinstance(growth_interval, int) or growth_interval < 1:
+            raise ValueError(f"growth_interval is a whole number of steps, at least 1; got {growth_interval!r}")
         if not growth_factor > 1:
             raise ValueError(f"growth_factor is greater than 1; got {growth_factor!r}")
         if not 0 < backoff_factor < 1:

@@ -24,7 +24,7 @@ _WORKSPACE: Final = 32 << 20
 """The bytes that cuBLASLt may use beside its arrays: what NVIDIA recommends for Hopper."""
 _ALIGNED: Final = 16
 """The bytes that the quickest algorithms read at once."""
-_WIDE_SUMS: Final = 3  # parts of a sum are added in place or in the type that is computed in, never in halves
+_WIDE_SUMS: Final = 2  # parts of a sum are added in the type that is computed in, never in halves
 
 
 class Done(Enum):

@@ -55,7 +55,7 @@ __device__ void write_factor(void* factors, long long wide, long long column, wi
 // The sums of parts, each a row of `columns` numbers for `first` and, where that is given, as many for `second`. Always
 // in the same order. A block of 32 times 32 threads has 32 columns.
 template <class T, int N>
-__global__ void sum_parts(const wide_t<T>* parts, void* first, void* second, long long count, long long columns, long long wide) {
+__global__ void __launch_bounds__(1024) sum_parts(const wide_t<T>* parts, void* first, void* second, long long count, long long columns, long long wide) {
     __shared__ wide_t<T> sums[32][33];
     const long long width = second ? 2 * columns : columns, column = blockIdx.x * 32ll + threadIdx.x;
     wide_t<T> sum = 0;

@@ -89,7 +89,8 @@ class Source:
     name: of the file, without its `.cu`. functions: all `__global__` templates in it.
     types: the template arguments that it is ever compiled with, as one writes them: `"float, 4"`. All functions take
         the same ones.
-    options: for the compiler, such as `-fmad=false` where results must be the same to the bit everywhere.
+    options: for the compiler, such as `-fmad=false` where results must be the same to the bit everywhere; but for
+        subnormal float32, which CuPy's own `-ftz=true` makes 0.
 
     Arrays are passed as pointers, None as a null pointer; whole numbers must be `long long` there and others `double`.
     """
@@ -159,7 +160,8 @@ class CupyDriver:
     @property
     def processors(self) -> int:
         """How many multiprocessors the current device has."""
-        found: int = import_module("cupy").cuda.Device().attributes["MultiProcessorCount"]
+        runtime = self.xp.cuda.runtime
+        found: int = runtime.deviceGetAttribute(runtime.cudaDevAttrMultiProcessorCount, runtime.getDevice())
         return found
 
     def load(self, code: str, functions: Sequence[str], options: tuple[str, ...]) -> dict[str, Launch]:
@@ -264,12 +266,12 @@ _types: dict[Any, str] = {}  # a data type's own name takes ten microseconds
 def vector_length(columns: int, *arrays: Array | None) -> int:
     """How many elements a thread may read at once from contiguous rows of so many columns: 16 bytes' worth, or 1.
 
-    arrays: of one data type, each of which begins at a multiple of 16 bytes and whose rows do, for more than 1.
+    arrays: each begins at a multiple of 16 bytes, for more than 1. The elements are those of the first.
     """
-    length = 1
+    length = 0
     for x in arrays:
         if x is not None:
-            length = _VECTOR // x.dtype.itemsize
-            if columns % length or _driver.address(x) % _VECTOR:
+            length = length or _VECTOR // x.dtype.itemsize
+            if _driver.address(x) % _VECTOR:
                 return 1
-    return length
+    return 1 if columns % length else length

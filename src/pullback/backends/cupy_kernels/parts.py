@@ -24,11 +24,11 @@ def table_of(arrays: Sequence[Array]) -> Array:
     Returns int64 (blocks, 3), on the device; the same one while the arrays lie where they did.
     """
     now: Any = driver()
-    return _table(now, arrays[0].dtype.itemsize, tuple((now.address(x), x.size) for x in arrays))
+    return _table(now, now.place(), arrays[0].dtype.itemsize, tuple((now.address(x), x.size) for x in arrays))
 
 
 @lru_cache(maxsize=32)
-def _table(now: Any, itemsize: int, places: tuple[tuple[int, int], ...]) -> Array:
+def _table(now: Any, place: Any, itemsize: int, places: tuple[tuple[int, int], ...]) -> Array:
     addresses, sizes = host.asarray(places, dtype=host.int64).reshape(-1, 2).T
     array, first, starts = _division(sizes.tobytes())
     counts = host.minimum(sizes[array] - first, _PART)

@@ -200,8 +200,9 @@ template <class Index>
 __global__ void claim(const Index* indices, int* owners, long long images, long long length, long long size, long long channels) {
     const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x, row = i / channels;
     if (row >= images * length) return;
-    const long long image = row / length;
-    atomicMax(owners + (image * size + indices[i]) * channels + i % channels, (int)(row % length));
+    const long long image = row / length, place = indices[i];
+    if (place < 0 || place >= size) return;  // nobody has looked at them before
+    atomicMax(owners + (image * size + place) * channels + i % channels, (int)(row % length));
 }
 
 // To each place what claimed it, and 0 to the others.

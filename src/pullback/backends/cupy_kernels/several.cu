@@ -28,7 +28,7 @@ __global__ void sums_of_parts(const long long* parts, double* sums, long long ze
 
 // The sum of all, or whether it is zero; one block.
 template <class T>
-__global__ void sum_of_parts(const double* sums, long long count, wide_t<T>* total, bool* is_zero) {
+__global__ void __launch_bounds__(1024) sum_of_parts(const double* sums, long long count, wide_t<T>* total, bool* is_zero) {
     double sum = 0;
     for (long long i = threadIdx.x; i < count; i += blockDim.x) sum += sums[i];
     sum = reduce_row(sum, Sum());

@@ -44,12 +44,12 @@ __device__ void normalize_rows(const T* x, T* y, long long rows, long long colum
 }
 
 template <class T, int N>
-__global__ void softmax(const T* x, T* y, long long rows, long long columns) {
+__global__ void __launch_bounds__(1024) softmax(const T* x, T* y, long long rows, long long columns) {
     normalize_rows<T, N, false>(x, y, rows, columns);
 }
 
 template <class T, int N>
-__global__ void log_softmax(const T* x, T* y, long long rows, long long columns) {
+__global__ void __launch_bounds__(1024) log_softmax(const T* x, T* y, long long rows, long long columns) {
     normalize_rows<T, N, true>(x, y, rows, columns);
 }
 
@@ -82,11 +82,11 @@ __device__ void pull_rows(const T* g, const T* y, T* gx, long long rows, long lo
 }
 
 template <class T, int N>
-__global__ void softmax_vjp(const T* g, const T* y, T* gx, long long rows, long long columns) {
+__global__ void __launch_bounds__(1024) softmax_vjp(const T* g, const T* y, T* gx, long long rows, long long columns) {
     pull_rows<T, N, false>(g, y, gx, rows, columns);
 }
 
 template <class T, int N>
-__global__ void log_softmax_vjp(const T* g, const T* y, T* gx, long long rows, long long columns) {
+__global__ void __launch_bounds__(1024) log_softmax_vjp(const T* g, const T* y, T* gx, long long rows, long long columns) {
     pull_rows<T, N, true>(g, y, gx, rows, columns);
 }

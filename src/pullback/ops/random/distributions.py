@@ -160,7 +160,7 @@ def _number(xp: Namespace, value: float, like: Array) -> Array:
 
 
 def uniform(
-    shape: tuple[int, ...],
+    shape: int | Sequence[int],
     low: float = 0.0,
     high: float = 1.0,
     *,
@@ -169,11 +169,12 @@ def uniform(
     generator: Generator | None = None,
 ) -> Tensor:
     """Uniform values in [low, high), on the current backend; float32 unless `dtype` says otherwise."""
+    shape = _lengths(shape)
     return _draw(random_uniform, prod(shape), shape, dtype, device, generator, low=float(low), high=float(high))
 
 
 def normal(
-    shape: tuple[int, ...],
+    shape: int | Sequence[int],
     mean: float = 0.0,
     std: float = 1.0,
     *,
@@ -182,11 +183,12 @@ def normal(
     generator: Generator | None = None,
 ) -> Tensor:
     """Normal values, on the current backend; float32 unless `dtype` says otherwise."""
+    shape = _lengths(shape)
     return _draw(random_normal, prod(shape) + 1, shape, dtype, device, generator, mean=float(mean), std=float(std))
 
 
 def integers(
-    shape: tuple[int, ...],
+    shape: int | Sequence[int],
     low: int,
     high: int,
     *,
@@ -202,13 +204,26 @@ def integers(
     >>> pb.random.integers((2, 3), 1, 7, generator=pb.Generator(4)).tolist()
     [[1, 3, 6], [1, 3, 6]]
     """
+    shape = _lengths(shape)
+    if not (hasattr(low, "__index__") and hasattr(high, "__index__")):
+        raise ValueError(f"low and high are whole numbers; got {low!r} and {high!r}")
     low, high = index(low), index(high)
+    if low >= high:
+        raise ValueError(f"low is less than high; got {low} and {high}")
     like = empty((), dtype=dtype, device=device)
     info = like.namespace.iinfo(like.dtype)
     if not max(info.min, -(1 << 63)) <= low < high <= min(info.max, (1 << 63) - 1) + 1:
-        raise ValueError(f"integers from {low} up to and without {high} are no range of {dtype_name(like.dtype)}")
+        raise ValueError(f"integers in [{low}, {high}) are not all of them {dtype_name(like.dtype)}, or not int64")
     words = prod(shape) * words_of_integers(high - low)
     return _draw(random_integers, words, shape, dtype, device, generator, low=low, high=high)
+
+
+def _lengths(shape: int | Sequence[int]) -> tuple[int, ...]:
+    """A shape, which may be one number. Raises ValueError for lengths that are not whole, or negative."""
+    lengths = tuple(shape) if isinstance(shape, Sequence) else (shape,)
+    if not all(hasattr(n, "__index__") and index(n) >= 0 for n in lengths):
+        raise ValueError(f"a shape is made of whole numbers, none of them negative; got {shape!r}")
+    return tuple(map(index, lengths))
 
 
 def _draw(
