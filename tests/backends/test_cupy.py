@@ -166,7 +166,6 @@ def test_an_abandoned_iteration_leaves_memory_as_it_was(cupy: Backend) -> None:
     assert pb.memory_stats().used == before
 
 
-@pytest.mark.parity
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int64", "bool"])
 def test_memory_is_shared_with_pytorch_both_ways(cupy: Backend, dtype: str) -> None:
     torch = pytest.importorskip("torch")
