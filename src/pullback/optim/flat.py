@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import pairwise
 from math import prod
 from typing import Any
 
 from ..autodiff.op import Op
 from ..autodiff.tensor import Tensor
 from ..backends import Array, backend_of
+from ..backends.flat_layout import places_of
 
 __all__ = ["FlatGroup"]
 
@@ -41,17 +43,17 @@ class FlatGroup:
         return self._join([p.array for p in self.parameters], [p.shape for p in self.parameters])
 
     def _join(self, arrays: Sequence[Array], shapes: Sequence[tuple[int, ...]]) -> tuple[Array, list[Array]]:
-        xp, step, length = self.owner.namespace, self.owner.flat_alignment or 1, 0
-        pieces, places = [], []
-        for array, shape in zip(arrays, shapes, strict=True):
-            places.append(slice(length, length + prod(shape)))
-            gap = -prod(shape) % step
+        xp, sizes = self.owner.namespace, list(map(prod, shapes))
+        places = places_of(sizes, self.owner.flat_alignment or 1)
+        pieces = []
+        for array, size, (at, following) in zip(arrays, sizes, pairwise(places), strict=True):
             pieces.append(xp.reshape(array, (-1,)))
-            if gap:
-                pieces.append(xp.zeros((gap,), dtype=array.dtype, device=self.owner.device_of(array)))
-            length += prod(shape) + gap
+            if at + size < following:
+                gap = (following - at - size,)
+                pieces.append(xp.zeros(gap, dtype=array.dtype, device=self.owner.device_of(array)))
         buffer = xp.concat(pieces)
-        return buffer, [xp.reshape(buffer[place], shape) for place, shape in zip(places, shapes, strict=True)]
+        spans = zip(places, sizes, shapes, strict=False)  # the last place is the end
+        return buffer, [xp.reshape(buffer[at : at + size], shape) for at, size, shape in spans]
 
     def holds(self) -> bool:
         """Whether the parameters are still where they were put; somebody may have given them other arrays."""

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from ..backend import Array
+from .factors import wide_dtype
 from .launch import Source, driver, type_of, vector_length
 from .rows import ROW_TYPES, rows_of
 
@@ -66,7 +67,7 @@ def _shared_out(x: Array, rows: int, columns: int, vector: int) -> tuple[int, in
     chunks = -(-rows // max(1, each))
     if chunks <= 1:
         return tiles, each, None
-    return tiles * chunks, each, now.xp.empty((chunks, columns), "float64" if x.dtype.itemsize == 8 else "float32")
+    return tiles * chunks, each, now.xp.empty((chunks, columns), wide_dtype(x))
 
 
 def _add_parts(x: Array, vector: int, parts: Array | None, sums: Array) -> None:

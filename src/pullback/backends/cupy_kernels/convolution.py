@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from ..backend import Array
 from . import cudnn
 from .columns import sum_of_rows
+from .factors import wide_dtype
 from .launch import FLOATING, Source, driver, type_of, vector_length
 from .products import product
 from .rows import ROW_TYPES, contiguous, is_floating
@@ -230,7 +231,7 @@ def _summed_over_windows(x: Array, cotangent: Array, y: Array, of: _Geometry) ->
     vector = vector_length(channels, x, cotangent)
     tiles, places = -(-channels // (32 * vector)) * -(-of.taps // _TOGETHER), x.shape[0] * of.places
     splits = max(1, min(4 * driver().processors // tiles, places // 64))
-    parts = driver().xp.empty((splits, *y.shape), _wide(y))
+    parts = driver().xp.empty((splits, *y.shape), wide_dtype(y))
     _windows.launch(
         "slide_weight", f"{type_of(x.dtype)}, {vector}", tiles * splits, (32, 8), x, cotangent, parts, x.shape[0],
         *of.arguments, channels, splits,
@@ -238,12 +239,8 @@ def _summed_over_windows(x: Array, cotangent: Array, y: Array, of: _Geometry) ->
     return _summed(parts, y, splits)
 
 
-def _wide(y: Array) -> str:
-    return "float64" if y.dtype.itemsize == 8 else "float32"
-
-
 def _parts(splits: int, y: Array) -> Array | None:
-    return driver().xp.empty((splits, *y.shape), _wide(y)) if splits > 1 else None
+    return driver().xp.empty((splits, *y.shape), wide_dtype(y)) if splits > 1 else None
 
 
 def _summed(parts: Array, y: Array, splits: int) -> Array:

@@ -5,10 +5,11 @@ from functools import lru_cache
 from typing import Any, Final
 
 from ..backend import Array
+from ..flat_layout import places_of
 from ..host import host
 from .launch import driver
 
-__all__ = ["ALIGNED", "places_of", "table_of"]
+__all__ = ["ALIGNED", "table_of"]
 
 ALIGNED: Final = 64
 """Where arrays are put one behind the other, each begins at a multiple of so many elements: all are read by vectors."""
@@ -42,12 +43,4 @@ def _division(sizes: bytes) -> tuple[Any, Any, Any]:
     parts = -(-lengths // _PART)
     array = host.repeat(host.arange(lengths.size), parts)
     first = (host.arange(array.size) - host.repeat(host.cumsum(parts) - parts, parts)) * _PART
-    return array, first, host.asarray(places_of(lengths.tolist())[:-1], dtype=host.int64)[array]
-
-
-def places_of(sizes: Sequence[int]) -> list[int]:
-    """Where arrays of these sizes begin in a buffer of all of them, and behind that how long it is."""
-    places = [0]
-    for size in sizes:
-        places.append(places[-1] + -(-size // ALIGNED) * ALIGNED)
-    return places
+    return array, first, host.asarray(places_of(lengths.tolist(), ALIGNED)[:-1], dtype=host.int64)[array]

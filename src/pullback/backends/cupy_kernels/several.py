@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ..backend import Array
+from ..flat_layout import places_of
 from ..host import host
+from .factors import wide_dtype
 from .launch import FLOATING, Source, driver, type_of
-from .parts import places_of, table_of
+from .parts import ALIGNED, table_of
 from .rows import contiguous, is_floating
 from .table import kernel
 
@@ -20,8 +22,7 @@ _source = Source("several", ["sums_of_parts", "sum_of_parts", "scale_parts"], FL
 def _(*arrays: Array) -> Any:
     if not is_floating(*arrays) or not any(x.size for x in arrays):
         return NotImplemented
-    dtype = arrays[0].dtype
-    total = driver().xp.empty((), host.float32 if dtype.itemsize == 2 else dtype)
+    total = driver().xp.empty((), wide_dtype(arrays[0]))
     _sum(arrays, False, total, None)
     return total
 
@@ -52,7 +53,7 @@ def _(factor: Any, *arrays: Array) -> Any:
         return NotImplemented
     xp, dtype = driver().xp, arrays[0].dtype
     given = list(map(contiguous, arrays))
-    *places, length = places_of([x.size for x in given])
+    *places, length = places_of([x.size for x in given], ALIGNED)
     result = xp.empty((length,), dtype)
     if result.size:
         table = table_of(given)
