@@ -74,6 +74,20 @@ def test_derivatives_of_first_and_second_order(op: Op[..., Any], example: Any, p
     )
 
 
+@pytest.mark.parametrize(
+    ("op", "example"),
+    [case for case in DIFFERENTIABLE if not all(rule.zeros for rule in case.values[0].rules)],
+)
+def test_a_rule_that_takes_no_zeros_knows_what_they_would_give(op: Op[..., Any], example: Any, place: Backend) -> None:
+    inputs = draw(example, place)
+    chosen = differentiable_inputs(op, example, inputs)
+    finite = [i for i, y in enumerate(op(*inputs, **example.metadata)) if bool(pb.all(pb.isfinite(pb.Tensor(y))))]
+    for number in finite:
+        verify.check_derivatives(
+            lambda *xs, number=number, **metadata: op(*xs, **metadata)[number], inputs, example.metadata, chosen
+        )
+
+
 @pytest.mark.parametrize(("op", "example"), DIFFERENTIABLE)
 def test_gradients_keep_dtype_shape_and_device(op: Op[..., Any], example: Any, place: Backend) -> None:
     inputs = draw(example, place, "float32")

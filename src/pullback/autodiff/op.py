@@ -56,8 +56,11 @@ class Op(Generic[P, R]):
         if {"g", "y"} & set(self.inputs):
             raise TypeError(f"{self.name}: a vjp knows the output as 'y', its gradient as 'g'; name inputs otherwise")
 
-    def vjp(self, *arguments: str) -> Callable[[F], F]:
-        """Register the vector-Jacobian product for one input, or for several whose gradients share work."""
+    def vjp(self, *arguments: str, zeros: bool = True) -> Callable[[F], F]:
+        """Register the vector-Jacobian product for one input, or for several whose gradients share work.
+
+        zeros: of an op with several outputs, what `g` holds for those that nothing depended on: zeros, or None.
+        """
         if not arguments or not set(arguments) <= set(self.inputs):
             raise TypeError(f"{self.name} has the inputs {', '.join(self.inputs)}; got {', '.join(arguments) or None}")
         taken = {name for rule in self.rules for name in rule.arguments}.intersection(arguments)
@@ -65,7 +68,7 @@ class Op(Generic[P, R]):
             raise ValueError(f"{self.name} has a vjp for {', '.join(sorted(taken))} already")
 
         def register(function: F) -> F:
-            self.rules.append(Rule(self, arguments, function))
+            self.rules.append(Rule(self, arguments, function, zeros))
             self._plans.clear()
             return function
 

@@ -16,9 +16,11 @@ __all__ = ["Plan", "Rule", "Step", "make_plan"]
 class Rule:
     """One vjp: the function, the inputs it is for, and what it wants to see again."""
 
-    __slots__ = ("arguments", "function", "lasting", "metadata", "name", "saves")
+    __slots__ = ("arguments", "function", "lasting", "metadata", "name", "saves", "zeros")
 
-    def __init__(self, op: "Differentiable", arguments: tuple[str, ...], function: Callable[..., Any]) -> None:
+    def __init__(
+        self, op: "Differentiable", arguments: tuple[str, ...], function: Callable[..., Any], zeros: bool
+    ) -> None:
         positional, named = parameters_of(function)
         if positional[1:2] != ("g",):
             raise TypeError(f"a vjp of {op.name} starts with (xp, g, ...); got ({', '.join(positional)})")
@@ -32,6 +34,7 @@ class Rule:
         self.lasting = op.lasting
         self.saves = positional[2:]
         self.metadata = named
+        self.zeros = zeros
 
 
 class Step(NamedTuple):
@@ -84,7 +87,7 @@ class Plan:
         """
         parents, values = node.parents, node.values
         if type(g) is dict:
-            g = _complete(g, node, record)
+            g = _complete(g, node, record, any(step.rule.zeros for step in self.steps))
         if record:
             tensors = [_restore(value, at, node) for value, at in zip(values, self.arrays, strict=False)]
             values = [*tensors, *values[len(tensors) :]]
@@ -214,8 +217,8 @@ def _restore(value: Any, position: int | slice, node: Node) -> Any:
     return value if find_backend_of(value) is None else Tensor(value, node.parents[position])
 
 
-def _complete(g: dict[int, Any], node: Node, record: bool) -> tuple[Any, ...]:
-    """The gradients of all outputs; zeros for those that nothing depended on."""
+def _complete(g: dict[int, Any], node: Node, record: bool, fill: bool) -> tuple[Any, ...]:
+    """The gradients of all outputs; zeros, or None, for those that nothing depended on."""
     some = next(iter(g.values()))
     device = node.owner.device_of(some.array if record else some)
 
@@ -223,5 +226,5 @@ def _complete(g: dict[int, Any], node: Node, record: bool) -> tuple[Any, ...]:
         made = node.owner.namespace.zeros(node.shape[i], dtype=node.dtype[i], device=device)
         return Tensor(made) if record else made
 
-    pieces = (g[i] if i in g else zeros(i) for i in range(len(node.shape)))
+    pieces = (g[i] if i in g else zeros(i) if fill else None for i in range(len(node.shape)))
     return tuple(pieces if record else map(node.owner.from_scalar, pieces))

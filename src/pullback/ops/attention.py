@@ -155,11 +155,11 @@ def _scaled_dot_product_attention(
     return _joined(xp, outputs), _joined(xp, logarithms)
 
 
-@_scaled_dot_product_attention.vjp("query", "key", "value")
+@_scaled_dot_product_attention.vjp("query", "key", "value", zeros=False)
 @in_float32
 def _(
     xp: Namespace,
-    g: tuple[Array, Array],
+    g: tuple[Array | None, Array | None],
     query: Array,
     key: Array,
     value: Array,
@@ -174,20 +174,21 @@ def _(
     offset: int,
 ) -> tuple[Array, Array, Array]:
     of_query, of_key, of_value = [], None, None
+    of_y = xp.zeros_like(y[0]) if g[0] is None else g[0]
     options = (scale, is_causal, query_start, dropout_p, seed, offset)
-    for rows, weights, slopes in _slopes(xp, g, query, key, value, mask, y, *options):
+    for rows, weights, slopes in _slopes(xp, of_y, g[1], query, key, value, mask, y, *options):
         of_query.append(matmul(slopes, key[..., : rows.stop, :]) * scale)
         of_key = _added(xp, of_key, matmul(matrix_transpose(slopes), query[..., rows.first : rows.last, :] * scale))
-        of_value = _added(xp, of_value, matmul(matrix_transpose(weights), g[0][..., rows.first : rows.last, :]))
+        of_value = _added(xp, of_value, matmul(matrix_transpose(weights), of_y[..., rows.first : rows.last, :]))
     keys = key.shape[-2]
     return _joined(xp, of_query), _filled(xp, of_key, keys, axis=-2), _filled(xp, of_value, keys, axis=-2)
 
 
-@_scaled_dot_product_attention.vjp("mask")
+@_scaled_dot_product_attention.vjp("mask", zeros=False)
 @in_float32
 def _(
     xp: Namespace,
-    g: tuple[Array, Array],
+    g: tuple[Array | None, Array | None],
     query: Array,
     key: Array,
     value: Array,
@@ -202,8 +203,9 @@ def _(
     offset: int,
 ) -> Array:
     parts: list[Array] = []
+    of_y = xp.zeros_like(y[0]) if g[0] is None else g[0]
     options = (scale, is_causal, query_start, dropout_p, seed, offset)
-    for _, _, slopes in _slopes(xp, g, query, key, value, mask, y, *options):
+    for _, _, slopes in _slopes(xp, of_y, g[1], query, key, value, mask, y, *options):
         part = _summed(xp, slopes, mask)
         parts.append(part if mask.shape[-1] == 1 else _filled(xp, part, mask.shape[-1], axis=-1))
     return _joined(xp, parts) if mask.shape[-2] != 1 else sum(parts[1:], start=parts[0])
@@ -219,7 +221,8 @@ def _summed(xp: Namespace, slopes: Array, mask: Array) -> Array:
 
 def _slopes(
     xp: Namespace,
-    g: tuple[Array, Array],
+    of_y: Array,
+    of_logarithms: Array | None,
     query: Array,
     key: Array,
     value: Array,
@@ -233,12 +236,14 @@ def _slopes(
     offset: int,
 ) -> Iterator[tuple[_Rows, Array, Array]]:
     """Some rows at a time: the weights of the values, computed again, and the gradient of the scores."""
-    mean = xp.sum(g[0] * y[0], axis=-1, keepdims=True) - g[1]
+    mean = xp.sum(of_y * y[0], axis=-1, keepdims=True)
+    if of_logarithms is not None:
+        mean = mean - of_logarithms
     for rows in _blocks(query, key, mask, is_causal, query_start):
         chosen = slice(rows.first, rows.last)
         scores = _scores(xp, query, key, mask, rows, scale, is_causal, query_start)
         weights = used = xp.exp(scores - y[1][..., chosen, :])
-        of_weights = matmul(g[0][..., chosen, :], matrix_transpose(value[..., : rows.stop, :]))
+        of_weights = matmul(of_y[..., chosen, :], matrix_transpose(value[..., : rows.stop, :]))
         if dropout_p:
             kept = _kept(xp, query, tuple(scores.shape[:-2]), rows, key.shape[-2], dropout_p, seed, offset)
             used, of_weights = weights * kept, of_weights * kept

@@ -200,16 +200,21 @@ def batch_norm(
     return _affine(centred / xp.sqrt(var + eps), weight, bias), mean, var
 
 
-@batch_norm.vjp("x", "weight", "bias")
+@batch_norm.vjp("x", "weight", "bias", zeros=False)
 @in_float32
 def _(
-    xp: Namespace, g: tuple[Array, Array, Array], x: Array, weight: Array | None, *, eps: float
+    xp: Namespace, g: tuple[Array | None, ...], x: Array, weight: Array | None, *, eps: float
 ) -> tuple[Array, Array, Array]:
-    gy, of_mean, of_var = g
+    of_mean, of_var = g[1:]
+    gy = xp.zeros_like(x) if g[0] is None else g[0]
     axes, count = tuple(range(len(x.shape) - 1)), prod(x.shape[:-1])
     unit, scale = _standardized(xp, x, axes, eps)
-    by_statistics = (of_mean + 2 * of_var * (unit / scale)) / count
-    return _through(xp, _weighted(gy, weight), unit, scale, axes) + by_statistics, gy * unit, gy
+    gx = _through(xp, _weighted(gy, weight), unit, scale, axes)
+    if of_mean is not None:
+        gx = gx + of_mean / count
+    if of_var is not None:
+        gx = gx + 2 * of_var * (unit / scale) / count
+    return gx, gy * unit, gy
 
 
 @op(

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from ..backend import Array
 from .launch import FLOATING, Source, driver, type_of
-from .rows import contiguous, is_floating
+from .rows import are_floating, contiguous
 from .table import kernel
 
 _FAMILIES: Final[tuple[dict[str, dict[str, float]], ...]] = (
@@ -45,7 +45,7 @@ _sources: Final = {name: source for family in _FAMILIES for name, source in _sou
 
 def _run(function: str, arrays: tuple[Array, ...], numbers: Iterable[Any] = ()) -> Any:
     x = arrays[-1]
-    if not is_floating(*arrays) or any(a.shape != x.shape for a in arrays):
+    if not are_floating(*arrays) or any(a.shape != x.shape for a in arrays):
         return NotImplemented
     y = driver().xp.empty(x.shape, x.dtype)
     blocks = -(-x.size * x.dtype.itemsize // (16 * _BLOCK * _PACKS))

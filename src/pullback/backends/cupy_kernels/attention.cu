@@ -264,7 +264,7 @@ __global__ void __launch_bounds__(THREADS)
         mean = reduce_sixteen(mean, Sum());
         if (row < call.rows) {
             const long long of_all = place.matrix * call.rows + row;
-            mean -= g_logarithms[of_all];
+            if (g_logarithms) mean -= g_logarithms[of_all];
             if (threadIdx.x % 16 == 0 && column == 0) means[of_all] = mean;
             own[0][i] = logarithms[of_all];
             own[1][i] = mean;

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from ..backend import Array
 from ..host import host
 from .launch import Source, driver, type_of
-from .rows import contiguous, is_floating
+from .rows import are_floating, contiguous
 from .table import kernel
 
 _FUNCTIONS: Final = ("attention", "attention_queries_vjp", "attention_keys_vjp")
@@ -64,9 +64,10 @@ def _(
     offset: int,
 ) -> Any:
     call = _call(query, key, value, mask, scale, is_causal, query_start, dropout_p, seed, offset)
-    if call is None or g[0].shape != y[0].shape or not is_floating(query, g[0], y[0]):
+    if call is None or g[0] is None or g[0].shape != y[0].shape or not are_floating(query, g[0], y[0]):
         return NotImplemented
-    of_logarithms, logarithms = (contiguous(x.astype(call.wide, copy=False)) for x in (g[1], y[1]))
+    logarithms = contiguous(y[1].astype(call.wide, copy=False))
+    of_logarithms = None if g[1] is None else contiguous(g[1].astype(call.wide, copy=False))
     means = driver().xp.empty(logarithms.shape, call.wide)
     wanted = [(*call.batch, *query.shape[-2:])]
     wanted += [x.shape if call.shared > 1 else (*call.batch, *x.shape[-2:]) for x in (key, value)]
@@ -181,7 +182,7 @@ def _call(
     offset: int,
 ) -> _Call | None:
     """The call, if it is one for these kernels."""
-    if not is_floating(query, key, value) or 0 in (query.size, key.size, value.size) or dropout_p >= 1:
+    if not are_floating(query, key, value) or 0 in (query.size, key.size, value.size) or dropout_p >= 1:
         return None
     given = [tuple(x.shape[:-2]) for x in (query, key, value)]
     batch = given[0] if given[0] == given[1] == given[2] else tuple(host.broadcast_shapes(*given))

@@ -441,7 +441,7 @@ __global__ void __launch_bounds__(128, BLOCKS<D, EXTRAS>)
         mean = reduce_quad(mean, Sum());
         if (row < call.rows) {
             const long long of_all = place.matrix * call.rows + row;
-            mean -= g_logarithms[of_all];
+            if (g_logarithms) mean -= g_logarithms[of_all];
             if (lane % 4 == 0) means[of_all] = mean;
             own[0][half] = logarithms[of_all];
             own[1][half] = mean;

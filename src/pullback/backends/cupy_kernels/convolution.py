@@ -14,7 +14,7 @@ from .columns import sum_of_rows
 from .factors import wide_dtype
 from .launch import FLOATING, Source, driver, type_of, vector_length
 from .products import product
-from .rows import ROW_TYPES, contiguous, is_floating
+from .rows import ROW_TYPES, are_floating, contiguous
 from .table import kernel
 
 Lengths: TypeAlias = tuple[int, ...]
@@ -86,7 +86,7 @@ def _geometry(
 
 
 def _is_taken(geometry: _Geometry, *arrays: Array | None) -> bool:
-    return is_floating(*arrays) and 3 <= arrays[0].ndim <= 5 and geometry.fits  # type: ignore[union-attr]
+    return are_floating(*arrays) and 3 <= arrays[0].ndim <= 5 and geometry.fits  # type: ignore[union-attr]
 
 
 def _are_few(groups: int, ins: int, outs: int) -> bool:
@@ -181,7 +181,7 @@ def _(
 @kernel("conv.vjp(bias)", declines=True)
 @kernel("conv_transpose.vjp(bias)", declines=True)
 def _(g: Array) -> Any:
-    return sum_of_rows(contiguous(g)) if is_floating(g) else NotImplemented
+    return sum_of_rows(contiguous(g)) if are_floating(g) else NotImplemented
 
 
 class _Tile(NamedTuple):

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from ..backend import Array
 from .launch import Source, driver, type_of, vector_length
-from .rows import ROW_TYPES, contiguous, is_floating
+from .rows import ROW_TYPES, are_floating, contiguous
 from .table import kernel
 
 _THREADS: Final = 256
@@ -16,7 +16,7 @@ _source = Source("dropout", ("masked",), ROW_TYPES, ("-fmad=false",))
 @kernel("masked", declines=True)
 def _(x: Array, mask: Array, *, scale: float = 1.0, shift: float = 0.0, other: float = 0.0) -> Any:
     repeated = _repeated(x.shape, mask.shape)
-    if not is_floating(x) or mask.dtype.kind != "b" or repeated is None:
+    if not are_floating(x) or mask.dtype.kind != "b" or repeated is None:
         return NotImplemented
     x, mask = contiguous(x), contiguous(mask)
     y = driver().xp.empty(x.shape, x.dtype)

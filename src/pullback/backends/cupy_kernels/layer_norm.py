@@ -7,7 +7,7 @@ from typing import Any, Final
 from ..backend import Array
 from .factors import empty_factors, sum_parts, wide_dtype, width_of
 from .launch import Source, driver, type_of, vector_length
-from .rows import ROW_TYPES, contiguous, is_floating, threads_for
+from .rows import ROW_TYPES, are_floating, contiguous, threads_for
 from .table import kernel
 
 _sources = {
@@ -86,7 +86,7 @@ def _backward(name: str, g: Array, x: Array, weight: Array | None, normalized_sh
 def _last_lengths(x: Array, normalized_shape: Any) -> tuple[int, ...]:
     """The lengths of the last axes; none where they are not those of x, or x is not for the kernels."""
     shape = tuple(normalized_shape) if isinstance(normalized_shape, Sequence) else (int(normalized_shape),)
-    return shape if x.size and shape and x.shape[-len(shape) :] == shape and is_floating(x) else ()
+    return shape if x.size and shape and x.shape[-len(shape) :] == shape and are_floating(x) else ()
 
 
 def _threads_back(rows: int, columns: int, vector: int) -> tuple[int, tuple[int, int]]:

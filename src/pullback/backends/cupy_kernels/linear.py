@@ -5,7 +5,7 @@ from typing import Any
 from ..backend import Array
 from .columns import relu_vjp_and_sums, sum_of_rows
 from .products import are_multiplied, product
-from .rows import contiguous, is_floating, rows_of
+from .rows import are_floating, contiguous, rows_of
 from .table import kernel
 
 
@@ -60,7 +60,7 @@ def _(g: Array, x: Array) -> Any:
 
 @kernel("linear.vjp(bias)", declines=True)
 def _(g: Array) -> Any:
-    return sum_of_rows(contiguous(g)) if is_floating(g) else NotImplemented
+    return sum_of_rows(contiguous(g)) if are_floating(g) else NotImplemented
 
 
 @kernel("linear_relu", declines=True)
@@ -70,7 +70,7 @@ def _(x: Array, weight: Array, bias: Array | None = None, **metadata: Any) -> An
 
 @kernel("linear_relu.vjp(x,weight,bias)", declines=True)
 def _(g: Array, x: Array, weight: Array, bias: Array | None, y: Array, *, pull_x: bool) -> Any:
-    if not is_floating(g, x, weight, y):
+    if not are_floating(g, x, weight, y):
         return NotImplemented
     gz, of_bias = relu_vjp_and_sums(contiguous(g), contiguous(y), summed=bias is not None)
     of_x = _pulled_to_x(gz, weight) if pull_x else None
@@ -78,7 +78,7 @@ def _(g: Array, x: Array, weight: Array, bias: Array | None, y: Array, *, pull_x
 
 
 def _affine(x: Array, weight: Array, bias: Array | None, relu: bool) -> Any:
-    if not is_floating(x, weight, bias) or x.shape[-1] != weight.shape[1]:
+    if not are_floating(x, weight, bias) or x.shape[-1] != weight.shape[1]:
         return NotImplemented
     if bias is not None and bias.shape != weight.shape[:1]:
         return NotImplemented

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 from ..backend import Array
 from .factors import empty_factors, sum_parts, wide_dtype, width_of
 from .launch import Source, driver, type_of, vector_length
-from .rows import ROW_TYPES, contiguous, is_floating
+from .rows import ROW_TYPES, are_floating, contiguous
 from .table import kernel
 
 _source = Source(
@@ -38,9 +38,12 @@ def _(x: Array, weight: Array | None = None, bias: Array | None = None, *, eps: 
 @kernel("batch_norm.vjp(x,weight,bias)", declines=True)
 def _(g: tuple[Array, Array, Array], x: Array, weight: Array | None, *, eps: float) -> Any:
     gy, *of_statistics = g
-    if not _fits(x, weight) or gy.dtype != x.dtype or any(a.dtype != wide_dtype(x) for a in of_statistics):
+    if gy is None or not _fits(x, weight) or gy.dtype != x.dtype:
         return NotImplemented
-    return _gradients(gy, x, weight, 1, x.shape[-1], float(eps), *map(contiguous, of_statistics))
+    if any(a is not None and a.dtype != wide_dtype(x) for a in of_statistics):
+        return NotImplemented
+    given = (None if a is None else contiguous(a) for a in of_statistics)
+    return _gradients(gy, x, weight, 1, x.shape[-1], float(eps), *given)
 
 
 @kernel("group_norm", declines=True)
@@ -85,7 +88,7 @@ def _(
     momentum: float | None = 0.1,
 ) -> Any:
     wide, is_whole = width_of(mean, batch_mean, batch_var), count.dtype.name == "int64"
-    if wide is None or not is_floating(mean, var) or not (is_whole or count.dtype == mean.dtype) or count.size != 1:
+    if wide is None or not are_floating(mean, var) or not (is_whole or count.dtype == mean.dtype) or count.size != 1:
         return NotImplemented
     if mean.ndim != 1 or not mean.shape == var.shape == batch_mean.shape == batch_var.shape:
         return NotImplemented
@@ -123,7 +126,7 @@ def _tiles(samples: int, positions: int, channels: int, vector: int, most: int) 
 
 def _fits(x: Array, *factors: Array | None) -> bool:
     """Whether there is something to normalize, in a type that sources know, and factors go with its channels."""
-    if not x.size or not is_floating(x) or width_of(x, *factors) is None:
+    if not x.size or not are_floating(x) or width_of(x, *factors) is None:
         return False
     return all(factor is None or factor.shape == x.shape[-1:] for factor in factors)
 

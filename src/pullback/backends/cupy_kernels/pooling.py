@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from ..backend import Array
 from ..host import host
 from .launch import FLOATING, Driver, Source, driver, type_of, vector_length
-from .rows import ROW_TYPES, contiguous, is_floating
+from .rows import ROW_TYPES, are_floating, contiguous
 from .table import kernel
 
 Taps: TypeAlias = Any
@@ -112,7 +112,7 @@ def _weighted_in_double(along: Taps) -> tuple[Any, ...]:
 @kernel("max_pool", declines=True)
 def _(x: Array, *, taps: tuple[Taps, ...]) -> Any:
     of, xp = _map(taps), driver().xp
-    if not is_floating(x) or not of.fits:
+    if not are_floating(x) or not of.fits:
         return NotImplemented
     few, lead = of.each <= 256, x.shape[: -1 - len(taps)]
     shape = *lead, *of.counts, x.shape[-1]
@@ -132,7 +132,7 @@ def _(x: Array, *, taps: tuple[Taps, ...]) -> Any:
 @kernel("max_unpool", declines=True)
 def _(updates: Array, numbers: Array, *, taps: tuple[Taps, ...]) -> Any:
     kind, of = _NUMBERS.get(numbers.dtype.name), _map(taps)
-    if kind is None or not is_floating(updates) or not of.fits:
+    if kind is None or not are_floating(updates) or not of.fits:
         return NotImplemented
     lead = updates.shape[: -1 - len(taps)]
     x = driver().xp.empty((*lead, *of.lengths, updates.shape[-1]), updates.dtype)
@@ -182,7 +182,7 @@ def _(x: Array, *, taps: tuple[Taps, ...]) -> Any:
     of = _map(taps)
     if of.is_identity:
         return x
-    if not is_floating(x) or not of.fits:
+    if not are_floating(x) or not of.fits:
         return NotImplemented
     x = contiguous(x)
     first = x.ndim - 1 - len(taps)

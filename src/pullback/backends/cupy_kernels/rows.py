@@ -6,7 +6,7 @@ from typing import Any, Final
 from ..backend import Array
 from .launch import FLOATING, driver, type_of
 
-__all__ = ["ROW_TYPES", "contiguous", "is_floating", "is_last", "threads_for"]
+__all__ = ["ROW_TYPES", "are_floating", "contiguous", "is_last", "threads_for"]
 
 _WARP: Final = 32
 _BLOCK: Final = 256
@@ -29,7 +29,7 @@ def threads_for(rows: int, columns: int, vector: int) -> tuple[int, tuple[int, i
     return rows, (min(_MOST, _WARP << (-(-wanted // _WARP) - 1).bit_length()), 1)
 
 
-def is_floating(*arrays: Array | None) -> bool:
+def are_floating(*arrays: Array | None) -> bool:
     """Whether all are of one floating type that sources know."""
     dtype = None
     for x in arrays:

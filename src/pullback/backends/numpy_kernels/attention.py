@@ -74,17 +74,30 @@ def _(
     offset: int,
 ) -> Any:
     call = _call(query, key, value, mask, scale, is_causal, query_start, dropout_p)
-    if call is None or g[0].shape != y[0].shape:
+    if call is None or g[0] is None or g[0].shape != y[0].shape:
         return NotImplemented
     upper = _for_blas(g[0])
     given = ((query, call.query), (key, call.key), (value, call.value))
     of_query, of_key, of_value = (_like(x, whole.shape) for x, whole in given)
     if call.small:
-        arrays = (upper, g[1][..., 0], call.query, call.key, call.value, y[0], y[1][..., 0], of_query, of_key, of_value)
+        of_logarithms = np.zeros_like(y[1]) if g[1] is None else g[1]
+        arrays = (
+            upper,
+            of_logarithms[..., 0],
+            call.query,
+            call.key,
+            call.value,
+            y[0],
+            y[1][..., 0],
+            of_query,
+            of_key,
+            of_value,
+        )
         heads.attention_vjp((scale, is_causal, query_start), *(x[call.lead] for x in arrays))
         return of_query, of_key, of_value
     means = np.vecdot(upper, y[0])[..., None]
-    means -= g[1]
+    if g[1] is not None:
+        means -= g[1]
 
     def part(start: int, stop: int) -> None:
         for block in _blocks(call, start, stop, buffers=2):

@@ -39,8 +39,9 @@ def _(x: Any, weight: Any = None, bias: Any = None, *, eps: float = 1e-5) -> Any
 @kernel("batch_norm.vjp(x,weight,bias)", declines=True)
 def _(g: Any, x: Any, weight: Any, *, eps: float) -> Any:
     gy, of_mean, of_var = g
-    if not _is_usual(x, gy, weight):
+    if gy is None or not _is_usual(x, gy, weight):
         return NotImplemented
+    of_mean, of_var = (x.dtype.type(0) if a is None else a for a in (of_mean, of_var))
     if not _is_small(x):
         return _gradients(gy, x, weight, eps, 1, x.shape[-1], of_mean.reshape(1, -1, 1), of_var.reshape(1, -1, 1))
     apart, _, var = _small_moments(x)
