@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import pullback as pb
 from pullback import optim
-from pullback.optim.several import all_finite, scale_all, sum_of_squares
+from pullback.optim.several import scale_all, sum_of_squares, unscale_all
 
 pytestmark = [
     pytest.mark.on_numpy,
@@ -74,7 +74,11 @@ def test_all_gradients_are_measured_and_scaled_together(sizes: list[int], dtype:
         total = sum_of_squares(*gradients)
         scaled = scale_all(np.asarray(0.25, dtype), *gradients)
         again = scale_all(0.25, *gradients)
-        assert all_finite(*gradients)
+        squares, finite, *unscaled = unscale_all(0.25, *gradients)
+    assert finite
+    np.testing.assert_allclose(squares, total / 16, rtol=1e-6)
+    for got, same in zip(scaled, unscaled, strict=True):
+        np.testing.assert_array_equal(got, same)
     np.testing.assert_allclose(total, sum(np.sum(g.astype("float64") ** 2) for g in gradients), rtol=1e-6)
     for got, same, g in zip(scaled, again, gradients, strict=True):
         np.testing.assert_array_equal(got, g * g.dtype.type(0.25))
@@ -86,7 +90,7 @@ def test_one_number_that_is_not_finite_shows_in_the_norm(what: float) -> None:
     gradients = [np.ones(33_000, np.float32), np.full(5, 1e30, np.float32)]
     with numpy_with_cupys_kernels():
         assert np.isinf(sum_of_squares(*gradients))  # beyond float32, of finite numbers
-        assert all_finite(*gradients)
+        assert unscale_all(1.0, *gradients)[1]
         gradients[0][32_999] = what
         assert not np.isfinite(sum_of_squares(*gradients))
-        assert not all_finite(*gradients)
+        assert not unscale_all(1e-30, *gradients)[1]

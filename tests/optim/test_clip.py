@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 import pullback as pb
 from pullback import nn
-from pullback.optim import clip_grad_norm_, clip_grad_value_
+from pullback.optim import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 
 GRADIENTS = st.lists(arrays("float64", st.integers(1, 4), elements=st.floats(-1e3, 1e3)), min_size=1, max_size=4)
 
@@ -129,3 +129,13 @@ def test_a_model_is_no_list_of_parameters(clip):
     with pytest.raises(TypeError, match=r"clipping takes parameters; for a Linear, pass its parameters\(\)"):
         clip(nn.Linear(1, 1), 1.0)
     clip(nn.ParameterList([nn.Parameter(pb.ones(1))]), 1.0)
+
+
+@given(GRADIENTS, st.floats(0.1, 100), st.sampled_from([1.0, 2.0, inf]))
+def test_a_norm_that_is_known_clips_as_one_that_is_found(gradients, bound, order):
+    one, other = parameters(gradients), parameters(gradients)
+    total = get_total_norm([p.grad for p in one], order)
+    clip_grads_with_norm_(one, bound, total)
+    assert clip_grad_norm_(other, bound, order) == total
+    for p, q in zip(one, other, strict=True):
+        np.testing.assert_array_equal(p.grad.numpy(), q.grad.numpy())

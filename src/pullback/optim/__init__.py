@@ -15,7 +15,7 @@ from .averaging import (
     get_swa_multi_avg_fn,
     update_bn,
 )
-from .clip import clip_grad_norm_, clip_grad_value_
+from .clip import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 from .divergence import Diverged
 from .grad_scaler import GradScaler
 from .gradient_descent import gradient_descent
@@ -34,6 +34,6 @@ from .sgd import SGD
 __all__ = [
     "ASGD", "LAMB", "LBFGS", "SAM", "SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax",
     "AveragedModel", "Diverged", "GradScaler", "Lion", "Muon", "NAdam", "Optimizer", "RAdam", "RMSprop", "Rprop",
-    "clip_grad_norm_", "clip_grad_value_", "get_ema_avg_fn", "get_ema_multi_avg_fn", "get_swa_avg_fn",
-    "get_swa_multi_avg_fn", "gradient_descent", "lr_scheduler", "update_bn",
+    "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_ema_avg_fn", "get_ema_multi_avg_fn",
+    "get_swa_avg_fn", "get_swa_multi_avg_fn", "get_total_norm", "gradient_descent", "lr_scheduler", "update_bn",
 ]  # fmt: skip

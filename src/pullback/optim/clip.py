@@ -17,7 +17,7 @@ from ..ops.precision import wide
 from ..ops.statistical import max, sum
 from .several import scale_all, sum_of_squares
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_", "joint_norm", "like", "scaled_by"]
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm", "joint_norm", "like"]
 
 
 def clip_grad_norm_(
@@ -41,23 +41,58 @@ def clip_grad_norm_(
     >>> [round(g, 4) for g in w.grad.tolist()]
     [0.6, 0.8]
     """
+    every = list(_parameters(parameters))
+    total = get_total_norm([p.grad for p in every if p.grad is not None], norm_type, error_if_nonfinite)
+    clip_grads_with_norm_(every, max_norm, total)
+    return total
+
+
+def get_total_norm(
+    tensors: Tensor | Iterable[Tensor], norm_type: float = 2.0, error_if_nonfinite: bool = False
+) -> Tensor:
+    """The norm of several Tensors, such as gradients, taken together.
+
+    Arguments, result and what is raised: as for `clip_grad_norm_`. Of no Tensors the norm is 0.
+
+    >>> import pullback as pb
+    >>> get_total_norm([pb.tensor([3.0]), pb.tensor([0.0, 4.0])]).item()
+    5.0
+    """
     if not norm_type > 0:
         raise ValueError(f"norm_type is positive, or inf; got {norm_type!r}")
-    found = _with_gradients(parameters)
+    found = [x.detach() for x in ([tensors] if isinstance(tensors, Tensor) else tensors)]
     if not found:
         return zeros(())
     with no_grad(), host.errstate(over="ignore", invalid="ignore"):  # what is not finite is the caller's to judge
-        gradients = [g for _, g in found]
-        total: Tensor = joint_norm(gradients, norm_type)
-        if error_if_nonfinite and not isfinite(total.item()):
-            raise RuntimeError(
-                f"the gradients' norm of order {norm_type} is {total.item()}, so they cannot be clipped; "
-                "lower the learning rate, or pass error_if_nonfinite=False to go on with them as they are"
-            )
-        factor = minimum(max_norm / (total + 1e-6), 1.0)
-        for (p, _), scaled in zip(found, scaled_by(factor, gradients), strict=True):
-            p.grad = scaled
+        total: Tensor = joint_norm(found, norm_type)
+    if error_if_nonfinite and not isfinite(total.item()):
+        raise RuntimeError(
+            f"the gradients' norm of order {norm_type} is {total.item()}, so they cannot be clipped; "
+            "lower the learning rate, or pass error_if_nonfinite=False to go on with them as they are"
+        )
     return total
+
+
+def clip_grads_with_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor) -> None:
+    """Scale all gradients by one factor, for which their norm is known already, as `clip_grad_norm_` does.
+
+    parameters: those without a gradient are passed over. total_norm: 0-d, of `get_total_norm` or of
+    `GradScaler.unscale_`.
+
+    >>> import pullback as pb
+    >>> w = pb.tensor([0.0, 0.0], requires_grad=True)
+    >>> w.grad = pb.tensor([3.0, 4.0])
+    >>> clip_grads_with_norm_([w], max_norm=1.0, total_norm=get_total_norm([w.grad]))
+    >>> [round(g, 4) for g in w.grad.tolist()]
+    [0.6, 0.8]
+    """
+    found = _with_gradients(parameters)
+    if not found:
+        return
+    with no_grad(), host.errstate(over="ignore", invalid="ignore"):
+        factor = minimum(max_norm / (total_norm + 1e-6), 1.0)
+        for (p, _), scaled in zip(found, _scaled_by(factor, [g for _, g in found]), strict=True):
+            p.grad = scaled
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
@@ -75,11 +110,14 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
             p.grad = clip(g, -clip_value, clip_value)
 
 
-def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[tuple[Tensor, Tensor]]:
+def _parameters(parameters: Tensor | Iterable[Tensor]) -> Iterable[Tensor]:
     if isinstance(parameters, Module) and not isinstance(parameters, ParameterList):
         raise TypeError(f"clipping takes parameters; for a {type(parameters).__name__}, pass its parameters()")
-    every = [parameters] if isinstance(parameters, Tensor) else parameters
-    return [(p, p.grad.detach()) for p in every if p.grad is not None]
+    return [parameters] if isinstance(parameters, Tensor) else parameters
+
+
+def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    return [(p, p.grad.detach()) for p in _parameters(parameters) if p.grad is not None]
 
 
 def joint_norm(gradients: list[Tensor], p: float = 2.0) -> Tensor:
@@ -92,7 +130,7 @@ def joint_norm(gradients: list[Tensor], p: float = 2.0) -> Tensor:
     return sqrt(sum(every)) if p == 2 else pow(sum(every), 1 / p)  # type: ignore[no-any-return]
 
 
-def scaled_by(factor: Tensor, gradients: list[Tensor]) -> Sequence[Tensor]:
+def _scaled_by(factor: Tensor, gradients: list[Tensor]) -> Sequence[Tensor]:
     """Every gradient times one number, in its own dtype and place."""
     if _are_alike(gradients):
         return scale_all(like(factor, gradients[0]), *gradients)

@@ -8,11 +8,13 @@ from typing import Any
 
 from ..autodiff.tape import no_grad
 from ..autodiff.tensor import Tensor
-from ..ops.elementwise import logical_and
+from ..backends.host import host
+from ..ops.creation import zeros
+from ..ops.elementwise import logical_and, sqrt
 from ..ops.precision import wide
 from .clip import like
 from .optimizer import Optimizer
-from .several import all_finite, scale_all
+from .several import unscale_all
 
 __all__ = ["GradScaler"]
 
@@ -60,8 +62,8 @@ class GradScaler:
     >>> with pb.autocast("float16"):
     ...     loss = nn.MSELoss()(model(pb.ones((2, 3))), pb.zeros((2, 1)))
     >>> scaler.scale(loss).backward()
-    >>> scaler.unscale_(optimizer)  # only where gradients are looked at, or clipped, before the step
-    >>> _ = optim.clip_grad_norm_(model.parameters(), max_norm=1.0)
+    >>> norm = scaler.unscale_(optimizer)  # only where gradients are looked at, or clipped, before the step
+    >>> optim.clip_grads_with_norm_(model.parameters(), max_norm=1.0, total_norm=norm)
     >>> scaler.step(optimizer)
     >>> scaler.update()
     >>> scaler.skipped, scaler.get_scale()
@@ -111,14 +113,17 @@ class GradScaler:
         scaled = map(self.scale, outputs)
         return type(outputs)(scaled) if isinstance(outputs, (list, tuple)) else scaled
 
-    def unscale_(self, optimizer: Optimizer) -> None:
+    def unscale_(self, optimizer: Optimizer) -> Tensor | None:
         """Divide the gradients of the optimizer's parameters by the scale, once all of them are there.
 
-        `step` does so too, unless it is done already. Raises RuntimeError where it is, or the step is taken; ValueError
-        for gradients of float16, which a parameter of float16 has.
+        `step` does so too, unless it is done already.
+        Returns their norm taken together, 0-d, which is found on the way: `clip_grads_with_norm_` takes it. None where
+        the scaler is not enabled.
+        Raises RuntimeError where it is done, or the step is taken; ValueError for gradients of float16, which a
+        parameter of float16 has.
         """
         if not self._enabled:
-            return
+            return None
         known = self._optimizers.get(id(optimizer))
         if known is not None:
             done = "unscale_() comes before step()" if known.stepped else "unscale_() was called already"
@@ -132,15 +137,20 @@ class GradScaler:
         alike: dict[tuple[Any, Any], list[Tensor]] = {}
         for p in ready:
             alike.setdefault((p.dtype, p.device), []).append(p)
+        squares: list[Tensor] = []
         flags: list[Tensor] = []
-        with no_grad():
+        with no_grad(), host.errstate(over="ignore", invalid="ignore"):  # what is not finite is looked for here
             for some in alike.values():
-                gradients = [p.grad.detach() for p in some]  # type: ignore[union-attr]
-                flags.append(all_finite(*gradients))
-                for p, g in zip(some, scale_all(1 / self._scale, *gradients), strict=True):
+                gradients = (p.grad.detach() for p in some)  # type: ignore[union-attr]
+                total, finite, *unscaled = unscale_all(1 / self._scale, *gradients)
+                squares.append(total)
+                flags.append(finite)
+                for p, g in zip(some, unscaled, strict=True):
                     p.grad = g
-            finite = reduce(lambda a, b: logical_and(a, like(b, a)), flags) if flags else None
-        self._optimizers[id(optimizer)] = _Unscaled(finite)
+            is_finite = reduce(lambda a, b: logical_and(a, like(b, a)), flags) if flags else None
+            norm: Tensor = sqrt(reduce(lambda a, b: a + like(b, a), squares)) if squares else zeros(())
+        self._optimizers[id(optimizer)] = _Unscaled(is_finite)
+        return norm
 
     def step(self, optimizer: Optimizer, *args: Any, **options: Any) -> Any:
         """The optimizer's step, unless one of its gradients is infinite or NaN; they are unscaled before.

@@ -19,7 +19,7 @@ from ..data.loader import DataLoader
 from ..nn.module import Module
 from ..ops.manipulation import concat
 from ..ops.precision import wide
-from ..optim.clip import clip_grad_norm_
+from ..optim.clip import clip_grads_with_norm_, get_total_norm
 from ..optim.divergence import Diverged, LossWatch
 from ..optim.grad_scaler import GradScaler
 from ..optim.lbfgs import LBFGS
@@ -318,8 +318,11 @@ class _Run:
                 first.append((loss.item(), prediction))
                 self._check_loss(first[0][0])
             if trainer.clip_norm is not None:
-                trainer.scaler.unscale_(trainer.optimizer)
-                clip_grad_norm_(trainer.model.parameters(), trainer.clip_norm)
+                learned = [p for group in trainer.optimizer.param_groups for p in group["params"]]
+                norm = trainer.scaler.unscale_(trainer.optimizer)  # None where the scaler has nothing to do
+                if norm is None:
+                    norm = get_total_norm([p.grad for p in learned if p.grad is not None])
+                clip_grads_with_norm_(learned, trainer.clip_norm, norm)
             return loss
 
         if trainer.scaler.is_enabled():
