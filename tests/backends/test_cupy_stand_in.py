@@ -10,12 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kernel_cases import draw
 from numpy.testing import assert_array_equal
 from stand_in_cupy import Gpus, stand_in_cupy
 
 import pullback as pb
 from pullback import nn, optim
-from pullback.backends import backend_of
+from pullback.autodiff import verify
+from pullback.autodiff.op import registry
+from pullback.autodiff.tree import flatten
+from pullback.backends import backend_of, find_backend_of
 from pullback.backends.cupy_namespace import CupyNamespace, keep_bfloat16
 from pullback.data import DataLoader
 
@@ -85,6 +89,43 @@ def test_training_learns_and_reads_the_loss_alone(gpu: Gpus, monkeypatch: pytest
         assert transfers == []
         assert losses[-1].item() < losses[0].item()
     assert len(transfers) == 2
+
+
+@pytest.fixture(scope="module")
+def strict_gpus() -> Iterator[Gpus]:
+    """Two devices on which array_api_strict computes, on its own second device."""
+    pytest.importorskip("array_api_strict")
+    with stand_in_cupy(2, strict=True) as gpus:
+        yield gpus
+
+
+@pytest.mark.parametrize(
+    ("op", "example"),
+    [pytest.param(op, e, id=f"{op.name}-{i}") for op in registry.values() for i, e in enumerate(op.examples)],
+)
+def test_every_op_takes_nothing_but_the_standard_and_stays_where_it_is(
+    op: Any, example: Any, strict_gpus: Gpus
+) -> None:
+    def values_and_gradients(owner: Any) -> list[np.ndarray]:
+        inputs = [pb.Tensor(x) if find_backend_of(x) else x for x in draw(example, owner)]
+        chosen = verify.inputs_with_gradients(op, inputs) if op.differentiable else []
+        chosen = [i for i in chosen if example.inputs[i].differentiable]
+        variables = [x.requires_grad_(i in chosen) if isinstance(x, pb.Tensor) else x for i, x in enumerate(inputs)]
+        outputs = flatten(example.seen(pb, op(*variables, **example.metadata)))[0]
+        for y in outputs:
+            if y.requires_grad:
+                y.backward(pb.ones_like(y.detach()), retain_graph=True)
+        found = [*outputs, *(variables[i].grad for i in chosen)]
+        assert {owner.device_of(x.array) for x in found} <= {owner.device}
+        return [x.numpy() for x in found]
+
+    with pb.use("cupy", "cuda:1") as owner:
+        got = values_and_gradients(owner)
+    with pb.use("numpy") as owner:
+        expected = values_and_gradients(owner)
+    for a, b in zip(got, expected, strict=True):
+        assert (a.dtype, a.shape) == (b.dtype, b.shape)
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
 
 
 def test_work_runs_on_the_stream_that_is_current(gpu: Gpus) -> None:
