@@ -71,6 +71,19 @@ def test_a_network_learns_the_same_on_every_backend(place, name):
     np.testing.assert_allclose(weights(model), weights(twin), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("name", [*OPTIMIZERS, "Muon"])
+def test_an_update_inside_autocast_is_that_outside_of_it(name):
+    def updated(context):
+        w = pb.random.normal((3, 4), generator=pb.random.Generator(1)).requires_grad_()
+        optimizer = make(name, [w]) if name in OPTIMIZERS else optim.Muon([w], lr=0.1)
+        w.grad = pb.random.normal((3, 4), generator=pb.random.Generator(2))
+        with context:
+            optimizer.step()
+        return w.numpy()
+
+    np.testing.assert_array_equal(updated(pb.autocast("float16")), updated(pb.autocast("float16", enabled=False)))
+
+
 @each
 def test_one_group_in_a_flat_buffer_and_many_groups_give_the_same(name):
     whole, apart = network(), network()

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from ..autodiff.op import Op
 from ..autodiff.tape import enable_grad
 from ..autodiff.tensor import Tensor
-from ..backends import Array, backend_of, is_complex
+from ..backends import Array, backend_of, is_complex, uncast
 from ..nn.loading import array_like, misfit
 from ..nn.module import forget_gradients
 from .flat import FlatGroup
@@ -196,6 +196,11 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        self._update(hyper)
+        return loss
+
+    @uncast  # the closure computes as its caller does, an update as the parameters are
+    def _update(self, hyper: Sequence[Hyper] | None) -> None:
         for number, (group, entries) in enumerate(zip(self.param_groups, self._entries, strict=True)):
             ready = [entry for entry in entries if entry.parameter.grad is not None]
             maximize = bool(group.get("maximize"))
@@ -211,7 +216,6 @@ class Optimizer:
             for entry in ready:
                 numbers = self._advance(group, [entry]) if hyper is None else hyper[number]
                 entry.update(self.rule, self._prepare(group, entry), numbers, maximize, in_place)
-        return loss
 
     def _advance(self, group: Mapping[str, Any], entries: Sequence[_Entry]) -> Hyper:
         """The rule's numbers for parameters of one age, whose scalars go on by a step."""
