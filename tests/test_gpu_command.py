@@ -38,10 +38,33 @@ def test_the_steps_before_the_benchmarks_run_without_a_gpu(tmp_path):
     report, page = run_gpu(tmp_path, "--only", "tests,trajectories,memory,sanitizer")
     assert {name: step["ok"] for name, step in report["steps"].items()} == dict.fromkeys(report["steps"], True)
     assert report["steps"]["tests"]["passed"] > 10
+    ran = report["steps"]["sanitizer"]["found"]
+    assert all(f"{dtype}: " in ran for dtype in ("float32", "float16", "bfloat16"))
     assert [row["largest_difference"] for row in report["steps"]["trajectories"]["networks"]] == [0.0] * 3
     assert report["left_out"] == ["main job: not asked for", "benchmarks: not asked for"]
     assert "its figures say nothing about a GPU" in page
     assert page.count("\n| ") == page.count(" |\n") > 20
+
+
+def test_a_backend_there_is_not_is_refused_in_one_line(tmp_path):
+    command = [sys.executable, str(ROOT / "ci" / "gpu"), str(tmp_path / "out"), "--backend", "nonsense"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "ci/gpu: error: there is no backend 'nonsense'; there are numpy, cupy" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("status", [None, 1])
+def test_a_step_that_is_stopped_is_not_told_as_one_that_went_well(tmp_path, monkeypatch, status):
+    steps, report = import_module("steps"), import_module("report")
+    monkeypatch.setattr(steps.Place, "run", lambda *_, **__: (status, 1.0))
+    monkeypatch.setattr(steps, "find_spec", lambda name: object())  # PyTorch, of which nothing runs
+    (tmp_path / "tests.log").write_text("collected 7 items", "utf-8")
+    for name, (_, work) in steps.STEPS.items():
+        finding = work(steps.Place("numpy", tmp_path, quick=True), 60.0)
+        assert finding["ok"] is (None if status is None else False), name
+        assert ("stopped for want of time" in finding["found"]) is (status is None)
+        assert report.word_of(finding) == ("stopped" if status is None else "**failed**")
 
 
 @pytest.mark.parity
@@ -82,10 +105,11 @@ def test_pytorch_does_the_same_work_in_the_benchmarks(name):
     assert losses["pullback"][2] < losses["pullback"][0]
 
 
+@pytest.mark.parity
 @pytest.mark.parametrize("name", NETWORKS)
 def test_jax_does_the_same_work_in_the_benchmarks(name):
-    pytest.importorskip("torch", reason="the peers start from PyTorch's weights")
-    pytest.importorskip("jax", reason="JAX is not installed")
+    pytest.importorskip("torch", reason="the peers start from PyTorch's weights: pip install 'pullback[parity]'")
+    pytest.importorskip("jax", reason="JAX is not installed: pip install jax")
     peers = import_module("tasks").Peers("cpu", import_module("jax_peers"), {})
     losses = first_losses(name, peers, steps=3)
     agree = 1 if name == "ResNet-50" else 3

@@ -15,7 +15,7 @@ COUNTED = (
     "FlopCounterMode counts them (attention in full, with no account of its causal mask). Adam's bytes are seven "
     "arrays of float32: four are read, three written."
 )
-WORDS = {True: "ok", False: "**failed**", None: "left out"}
+WORDS = {True: "ok", False: "**failed**"}
 
 
 def write_markdown(report: dict[str, Any]) -> str:
@@ -26,7 +26,7 @@ def write_markdown(report: dict[str, Any]) -> str:
     lines += table(facts(report))
     lines += ["", "## Steps", ""]
     lines += table(
-        {"step": name, "": WORDS[step["ok"]], "found": step["found"], "seconds": f"{step['seconds']:.0f}"}
+        {"step": name, "": word_of(step), "found": step["found"], "seconds": f"{step['seconds']:.0f}"}
         for name, step in report["steps"].items()
     )
     if report["left_out"]:
@@ -35,6 +35,13 @@ def write_markdown(report: dict[str, Any]) -> str:
         if name in report["steps"]:
             lines += write(report["steps"][name])
     return "\n".join(lines) + "\n"
+
+
+def word_of(step: dict[str, Any]) -> str:
+    """How a step went. One whose time was over has shown nothing, unless it failed before."""
+    if step["ok"] is None:
+        return "stopped" if "stopped" in step["found"] else "not run"
+    return WORDS[step["ok"]]
 
 
 def facts(report: dict[str, Any]) -> Iterator[dict[str, str]]:

@@ -1,6 +1,7 @@
 """The steps of `ci/gpu`: each runs a command under a limit of time, and says in a dict what it found.
 
-A finding has "ok" (None where the step was left out), "found" in one line, "seconds", and the step's own figures.
+A finding has "ok" (None where the step was left out, or stopped before its end), "found" in one line, "seconds", and
+the step's own figures.
 """
 
 import json
@@ -113,7 +114,7 @@ def run_tests(place: Place, limit: float) -> Finding:
     found = ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
     if status is None:
         found += f"; stopped for want of time, {total - sum(counts.values()):,} of {total:,} were left out"
-    good = not failures and status in (0, None) and counts["passed"] > 0
+    good = False if failures else _verdict(status, counts["passed"] > 0)
     return {"ok": good, "found": found, "seconds": seconds, "status": status, **counts, "failures": failures}
 
 
@@ -128,7 +129,8 @@ def run_trajectories(place: Place, limit: float) -> Finding:
         f"losses over {steps} steps of {', '.join(row['network'] for row in rows)} differ from NumPy's "
         f"by {worst:.1e} of their size at most"
     )  # fmt: skip
-    return {"ok": status == 0, "found": found + _stopped(status), "seconds": seconds, "networks": rows or []}
+    found += _stopped(status)
+    return {"ok": _verdict(status), "found": found, "seconds": seconds, "networks": rows or []}
 
 
 def check_memory(place: Place, limit: float) -> Finding:
@@ -138,31 +140,32 @@ def check_memory(place: Place, limit: float) -> Finding:
     checks, status, seconds = _figures(place, "memory", figures, limit, *command, *_steps(place, 20))
     told = [f"{name}: {'ok' if check['ok'] else 'failed'}" for name, check in (checks or {}).items()]
     found = (", ".join(told) or "nothing was found") + _stopped(status)
-    return {"ok": status == 0, "found": found, "seconds": seconds, "checks": checks or {}}
+    return {"ok": _verdict(status), "found": found, "seconds": seconds, "checks": checks or {}}
 
 
 def sanitize(place: Place, limit: float) -> Finding:
-    """Every kernel under compute-sanitizer: memory, then races. Without the tool they only run."""
+    """Every kernel in three data types under compute-sanitizer: memory, then races. Without the tool they only run."""
     tool = shutil.which("compute-sanitizer") or shutil.which("compute-sanitizer", path="/usr/local/cuda/bin")
     script = (f"{HERE}/each_kernel.py", "--backend", place.backend)
     if tool is None or place.backend != "cupy":
         status, seconds = place.run("kernels", *script, limit=limit)
-        told = f"{_last(place.logs / 'kernels.log', 'kernels ran')}; without compute-sanitizer, which is not here"
-        return {"ok": status == 0, "found": told + _stopped(status), "seconds": seconds}
-    finding: Finding = {"ok": True, "seconds": 0.0, "tools": {}}
+        told = f"{_ran(place.logs / 'kernels.log')}; without compute-sanitizer, which is not here"
+        return {"ok": _verdict(status), "found": told + _stopped(status), "seconds": seconds}
+    finding: Finding = {"seconds": 0.0, "tools": {}}
+    verdicts = []
     end = time.perf_counter() + limit
     for name, share in (("memcheck", 0.6), ("racecheck", 1.0)):
         options = ("--report-api-errors", "no") if name == "memcheck" else ()  # those of libraries that only ask
         command = ("compute-sanitizer", "--tool", name, *options, "--error-exitcode", "77", sys.executable, *script)
         path = f"{Path(tool).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         status, seconds = place.run(name, *command, limit=share * (end - time.perf_counter()), PATH=path)
-        said = _last(place.logs / f"{name}.log", "SUMMARY").lstrip("= ") or "no summary"
+        said = (_lines(place.logs / f"{name}.log", "SUMMARY") or ["no summary"])[-1].lstrip("= ")
         finding["tools"][name] = {"status": status, "seconds": seconds, "said": said + _stopped(status)}
-        finding["ok"] = finding["ok"] and status in (0, None)
         finding["seconds"] = round(finding["seconds"] + seconds, 2)
-    ran = _last(place.logs / "memcheck.log", "kernels ran")
-    finding["found"] = "; ".join([ran, *(f"{name}: {told['said']}" for name, told in finding["tools"].items())])
-    return finding
+        verdicts.append(_verdict(status))
+    ran = _ran(place.logs / "memcheck.log")
+    found = "; ".join([ran, *(f"{name}: {told['said']}" for name, told in finding["tools"].items())])
+    return {"ok": False if False in verdicts else None if None in verdicts else True, "found": found, **finding}
 
 
 def run_main_job(place: Place, limit: float) -> Finding:
@@ -173,8 +176,9 @@ def run_main_job(place: Place, limit: float) -> Finding:
     report = folder / "summary.json"
     summary = json.loads(report.read_text("utf-8")) if report.exists() else {}
     if "test_accuracy" not in summary:
-        return {"ok": False, "found": f"no summary, see main_job.log{_stopped(status)}", "seconds": seconds}
-    good = status == 0 and summary["test_accuracy"] >= NEEDED
+        found = f"no summary, see main_job.log{_stopped(status)}"
+        return {"ok": _verdict(status, False), "found": found, "seconds": seconds}
+    good = _verdict(status, summary["test_accuracy"] >= NEEDED)
     found = f"test accuracy {summary['test_accuracy']:.2%}, trained in {summary['seconds']:.1f} s"
     return {"ok": good, "found": found, "seconds": seconds, "summary": summary}
 
@@ -192,16 +196,16 @@ def run_benchmarks(place: Place, limit: float) -> Finding:
     rows = (results or {}).get("tasks", [])
     within = sum(row["ok"] for row in rows)
     found = f"{len(rows)} tasks measured, {within} within their limits{_stopped(status)}"
-    return {"ok": status in (0, None) and bool(rows), "found": found, "seconds": seconds, **(results or {})}
+    return {"ok": _verdict(status, bool(rows)), "found": found, "seconds": seconds, **(results or {})}
 
 
 STEPS: dict[str, tuple[float, Callable[[Place, float], Finding]]] = {
-    "tests": (130.0, run_tests),
+    "tests": (120.0, run_tests),
     "trajectories": (40.0, run_trajectories),
     "memory": (25.0, check_memory),
-    "sanitizer": (45.0, sanitize),
+    "sanitizer": (60.0, sanitize),
     "main job": (20.0, run_main_job),
-    "benchmarks": (210.0, run_benchmarks),
+    "benchmarks": (205.0, run_benchmarks),
 }
 """Each step's seconds, and what it does. What one does not use the next ones have."""
 
@@ -218,11 +222,21 @@ def _figures(place: Place, name: str, figures: Path, limit: float, *command: str
     return found, status, seconds
 
 
+def _verdict(status: int | None, good: bool = True) -> bool | None:
+    """Whether a command ended, and well; None where it was stopped before."""
+    return None if status is None else status == 0 and good
+
+
 def _stopped(status: int | None) -> str:
     return "; stopped for want of time" if status is None else ""
 
 
-def _last(log: Path, word: str) -> str:
-    """The last line of a log that has a word in it."""
-    lines = [line.strip() for line in log.read_text("utf-8", errors="replace").splitlines() if word in line]
-    return lines[-1] if lines else ""
+def _ran(log: Path) -> str:
+    """How many kernels ran in each data type."""
+    return ", ".join(_lines(log, "kernels ran")) or "no kernel ran to its end"
+
+
+def _lines(log: Path, word: str) -> list[str]:
+    """The lines of a log that have a word in them."""
+    text = log.read_text("utf-8", errors="replace") if log.exists() else ""
+    return [line.strip() for line in text.splitlines() if word in line]

@@ -206,11 +206,17 @@ def test_vmap_and_products_with_jacobians_are_cast_alike():
         np.testing.assert_array_equal(y, tangent)
 
 
-@pytest.mark.parametrize("given", ["int8", "float32", "half", None, 3])
+@pytest.mark.parametrize("given", ["int8", "float32", "half", None, 3, [1]])
 def test_a_type_that_there_is_not_is_refused(given):
     with pytest.raises(ValueError, match=r"autocast is to one of 'bfloat16', 'float16', 'tf32'; got ") as error:
         pb.autocast(given)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("given", ["high", "bfloat16", None, [1]])
+def test_an_op_is_cast_low_or_to_float32_and_to_nothing_else(given):
+    with pytest.raises(ValueError, match=r"^autocasts_to is 'low' or 'float32'; got "):
+        pb.autocasts_to(given)
 
 
 @pytest.mark.parametrize("kind", ["bfloat16", "float16"])

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from against_lines import TOLERANCE, against_lines
+from against_lines import against_lines
 from emulated_gpu import COMPILER, emulated_gpu
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernel_cases import TOLERANCE
 
 from pullback.autodiff.op import registry
 from pullback.backends.cupy_kernels import kernels

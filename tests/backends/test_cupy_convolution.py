@@ -122,7 +122,7 @@ IN_TWO: Geometry = {"stride": (1,), "padding": ((0, 0),), "dilation": (1,), "gro
 )
 def test_tiles_that_are_not_alone(x: tuple[int, ...], weight: tuple[int, ...], geometry: Geometry, dtype: str) -> None:
     launched = check(x, weight, geometry, dtype)
-    assert not any("slide" in name for name in launched)
+    assert not any("grouped" in name for name in launched)
     if weight[-1] % 8 == 0 and dtype != "float64":
         assert any(f", {16 // number_type(dtype).itemsize}, 2>" in name for name in launched)
 
@@ -134,13 +134,15 @@ def test_tiles_that_are_not_alone(x: tuple[int, ...], weight: tuple[int, ...], g
 def test_depthwise_convolutions_go_by_the_window(channels: int, kernel: int, stride: int, dtype: str) -> None:
     geometry = {"stride": (1, stride), "padding": ((1, 1), (2, 0)), "dilation": (2, 1), "groups": channels}
     launched = check((2, 5, 9, channels), (channels, kernel, kernel, 1), geometry, dtype)
-    assert [name.split("<")[0] for name in launched[:3]] == ["slide", "slide_transposed", "slide_weight"]
+    names = [name.split("<")[0] for name in launched[:3]]
+    assert names == ["conv_grouped", "conv_transpose_grouped", "conv_weight_grouped"]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_groups_of_few_channels_go_by_the_window(dtype: str) -> None:
     launched = check((2, 6, 7, 6), (12, 3, 2, 2), {**STRIDED, "groups": 3}, dtype)
-    assert [name.split("<")[0] for name in launched[:3]] == ["slide", "turn", "slide_transposed"]
+    names = [name.split("<")[0] for name in launched[:3]]
+    assert names == ["conv_grouped", "transpose_weight", "conv_transpose_grouped"]
 
 
 def test_where_no_windows_overlap_it_is_a_matrix_product(monkeypatch: pytest.MonkeyPatch) -> None:

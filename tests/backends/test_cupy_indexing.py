@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from against_lines import TOLERANCE, run
+from against_lines import run
 from emulated_gpu import COMPILER
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from kernel_cases import TOLERANCE
 
 pytestmark = [
     pytest.mark.on_numpy,

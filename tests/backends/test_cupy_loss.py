@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from against_lines import TOLERANCE, against_lines, run
+from against_lines import against_lines, run
 from emulated_gpu import COMPILER
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from kernel_cases import TOLERANCE
 
 from pullback.backends.cupy_kernels import loss
 
@@ -21,11 +22,15 @@ def drawn(seed: int, *shape: int, dtype: str = "float32") -> Any:
     return np.asarray(3 * np.random.default_rng(seed).standard_normal(shape), dtype)
 
 
-def both(logits: Any, target: Any, weight: Any = None, tolerance: float = 1e-5, **facts: Any) -> None:
+def both(
+    logits: Any, target: Any, weight: Any = None, tolerance: float = 1e-5, dtype: str | None = None, **facts: Any
+) -> None:
     facts = {"ignore_index": -100, "label_smoothing": 0.0, "reduction": "mean", **facts}
-    y = against_lines("cross_entropy", logits, target, weight, tolerance=tolerance, **facts)
-    assert y.dtype == logits.dtype
-    g = drawn(9, *y.shape, dtype=logits.dtype.name)
+    of_losses = dtype or logits.dtype.name
+    exact = min(tolerance, TOLERANCE[of_losses])
+    y = against_lines("cross_entropy", logits, target, weight, tolerance=exact, dtype=dtype, **facts)
+    assert y.dtype == of_losses
+    g = drawn(9, *y.shape, dtype=of_losses)
     gx = against_lines("cross_entropy.vjp(logits)", g, logits, target, weight, tolerance=tolerance, **facts)
     assert gx.dtype == logits.dtype
 
@@ -35,7 +40,7 @@ def both(logits: Any, target: Any, weight: Any = None, tolerance: float = 1e-5, 
 @given(
     rows=st.integers(1, 40),
     classes=st.sampled_from([1, 2, 10, 37, 130, 516, 523]),
-    dtype=st.sampled_from(["float32", "float64", "float16"]),
+    dtype=st.sampled_from(["float32", "float64", "float16", "float16 in float32", "bfloat16 in float32"]),
     targets=st.sampled_from(["int32", "int64", "uint8"]),
     reduction=st.sampled_from(["mean", "sum", "none"]),
     smoothing=st.sampled_from([0.0, 0.1, 1.0]),
@@ -44,9 +49,13 @@ def both(logits: Any, target: Any, weight: Any = None, tolerance: float = 1e-5, 
 )
 @example(3, 5003, "float32", "int64", "mean", 0.1, True, -100)
 @example(2, 9001, "float16", "int64", "none", 0.0, False, -100)
+@example(3, 9001, "bfloat16 in float32", "int64", "mean", 0.1, True, -100)
 def test_losses_and_gradients_are_those_of_the_lines(
     rows: int, classes: int, dtype: str, targets: str, reduction: str, smoothing: float, is_weighted: bool, ignored: int
 ) -> None:
+    dtype, _, computed_in = dtype.partition(" in ")
+    if dtype == "bfloat16":
+        pytest.importorskip("ml_dtypes", reason="ml_dtypes, which makes bfloat16, is not installed")
     target = np.random.default_rng(1).integers(0, min(classes, 256), rows).astype(targets)
     weight = np.abs(drawn(2, classes, dtype=dtype)) if is_weighted else None
     if is_weighted:
@@ -56,6 +65,7 @@ def test_losses_and_gradients_are_those_of_the_lines(
         target,
         weight,
         TOLERANCE[dtype],
+        dtype=computed_in or None,
         reduction=reduction,
         label_smoothing=smoothing,
         ignore_index=ignored,

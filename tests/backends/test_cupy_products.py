@@ -11,7 +11,7 @@ from emulated_gpu import COMPILER, emulated_gpu
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pullback.backends.cupy_kernels import columns, launch, products
+from pullback.backends.cupy_kernels import columns, products
 from pullback.backends.precision import in_tf32
 
 pytestmark = pytest.mark.on_numpy
@@ -251,57 +251,3 @@ def test_relu_keeps_what_is_not_a_number() -> None:
     with emulated_gpu():
         columns.add_bias(y, np.zeros(4), relu=True)
     np.testing.assert_array_equal(y, [[np.nan, 0, np.inf, 0]])
-
-
-def on_a_gpu() -> bool:
-    try:
-        import cupy
-
-        return bool(cupy.cuda.is_available())
-    except Exception:
-        return False
-
-
-@pytest.mark.skipif(not on_a_gpu(), reason="there is no GPU, or CuPy is not installed")
-@pytest.mark.parametrize("through", ["cublaslt", "cublas"])
-@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "bfloat16", "complex64"])
-def test_a_gpu_multiplies_as_numpy_does(through: str, dtype: str, monkeypatch: Any) -> None:
-    import cupy
-
-    now = launch.driver()
-    if through == "cublas":
-        monkeypatch.setitem(vars(now), "cublaslt", None)
-    elif now.cublaslt is None:
-        pytest.skip("nvmath-python is not installed")
-    monkeypatch.setattr(products, "_plans", {})
-    if dtype == "bfloat16":
-        dtype = pytest.importorskip("ml_dtypes").bfloat16
-    tolerance = {"float32": 1e-5, "float64": 1e-12, "complex64": 1e-5}.get(np.dtype(dtype).name, 2e-2)
-    shapes = [((33, 64), (64, 48)), ((3, 16, 64), (64, 48)), ((4, 16, 8), (4, 8, 24)), ((5, 1, 3, 4), (2, 4, 2))]
-    for shape_a, shape_b in shapes:
-        for turned in (False, True):
-            a, b = normal(*shape_a, dtype="complex64" if dtype == "complex64" else "float64"), normal(*shape_b)
-            a, b = a.astype(dtype), b.astype(dtype)
-            wide = "complex128" if dtype == "complex64" else "float64"
-            expected = a.astype(wide) @ b.astype(wide)
-            first, second = cupy.asarray(a), cupy.asarray(b)
-            if turned:
-                first = cupy.ascontiguousarray(first.swapaxes(-1, -2)).swapaxes(-1, -2)
-                second = cupy.ascontiguousarray(second.swapaxes(-1, -2)).swapaxes(-1, -2)
-            y = cupy.asnumpy(products.product(first, second)).astype(wide)
-            np.testing.assert_allclose(y, expected, rtol=tolerance, atol=tolerance * 10)
-            if dtype != "complex64":
-                bias = np.linspace(-1, 1, shape_b[-1]).astype(dtype)
-                y = cupy.asnumpy(products.product(first, second, bias=cupy.asarray(bias), relu=True)).astype(wide)
-                expected = np.maximum(expected + bias.astype(wide), 0)
-                np.testing.assert_allclose(y, expected, rtol=tolerance, atol=tolerance * 10)
-
-
-@pytest.mark.skipif(not on_a_gpu(), reason="there is no GPU, or CuPy is not installed")
-def test_a_gpu_lets_relu_keep_what_is_not_a_number() -> None:
-    import cupy
-
-    x = cupy.ones((16, 16), "float32")
-    x[3, 3] = np.nan
-    y = cupy.asnumpy(products.product(x, cupy.ones((16, 16), "float32"), bias=cupy.ones(16, "float32"), relu=True))
-    np.testing.assert_array_equal(np.isnan(y).any(axis=1), np.arange(16) == 3)

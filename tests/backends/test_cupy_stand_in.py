@@ -469,7 +469,7 @@ def test_info_tells_of_the_gpus(gpus: Gpus, capsys: pytest.CaptureFixture[str]) 
 
     assert main(["info"]) == 0
     out = capsys.readouterr().out
-    assert "cupy              usable on cuda:0, cuda:1" in out
+    assert re.search("^  cupy +usable on cuda:0, cuda:1$", out, re.MULTILINE)
     for line in (
         "cuda:1 +Stand-in GPU, compute capability 9.0, 16.0 MiB of 16.0 MiB free",
         *("CUDA +driver 13.1, runtime 13.2", "matrix products +cuBLAS", "convolutions +(pullback's own kernels|cuDNN)"),

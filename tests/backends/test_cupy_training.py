@@ -9,6 +9,7 @@ from emulated_gpu import COMPILER, numpy_with_cupys_kernels
 
 import pullback as pb
 from pullback import models, nn, optim
+from pullback.backends import open_backend
 
 pytestmark = [
     pytest.mark.on_numpy,
@@ -47,6 +48,29 @@ def losses(make: Callable[[], tuple[nn.Module, Any, Any]], steps: int) -> list[f
         optimizer.step()
         found.append(value.item())
     return found
+
+
+def test_autocast_casts_no_logits() -> None:
+    pytest.importorskip("ml_dtypes", reason="ml_dtypes, which makes bfloat16, is not installed")
+    model, x, y = transformer()
+    namespace, cast = open_backend("numpy").namespace, []
+    astype = namespace.astype
+
+    def watched(array: Any, dtype: Any, /, **options: Any) -> Any:
+        cast.append(array.shape)
+        return astype(array, dtype, **options)
+
+    with numpy_with_cupys_kernels() as gpu, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(namespace, "astype", watched)
+        with pb.autocast("bfloat16"):
+            logits = model(x)
+            loss = pb.cross_entropy(logits, y)
+        loss.backward()
+    assert logits.dtype == "bfloat16"
+    assert loss.dtype == "float32"
+    assert {"cross_entropy<bfloat16, float>", "cross_entropy_vjp<bfloat16, float>"} <= set(gpu.launched)
+    assert cast  # others are: parameters, and what goes into products
+    assert logits.shape not in cast
 
 
 EVERY = {"cross_entropy", "cross_entropy_vjp", "sums_of_parts", "scale_parts", "update"}

@@ -61,6 +61,20 @@ def test_a_refused_choice_changes_nothing():
     assert pb.backend().name == "numpy"
 
 
+@pytest.mark.parametrize(
+    ("name", "option", "told"),
+    [
+        ("numpy", "memory_limit", "the numpy backend has no option 'memory_limit', which is the cupy backend's"),
+        ("numpy", "nonsense", "the numpy backend has no option 'nonsense', but none"),
+        ("auto", "nonsense", "the auto backend has no option 'nonsense', but memory_limit, allocator"),
+    ],
+)
+def test_an_option_there_is_not_is_refused(name, option, told):
+    with pytest.raises(TypeError, match=re.escape(told)):
+        pb.use(name, **{option: 1})
+    assert pb.backend().name == "numpy"
+
+
 def test_the_current_backend_never_moves_an_array():
     x = pb.asarray([1.0, 2.0])
     with pb.use("array_api_strict"):
@@ -203,6 +217,16 @@ class cuda:
         driverGetVersion = staticmethod(lambda: 12080)
         runtimeGetVersion = staticmethod(lambda: 13020)
 """
+NO_HEADERS = """
+class cuda:
+    class runtime:
+        driverGetVersion = runtimeGetVersion = staticmethod(lambda: 13020)
+        getDeviceCount = staticmethod(lambda: 1)
+class _core:
+    class core:
+        def assemble_cupy_compiler_options(options):
+            raise RuntimeError("Failed to find CUDA headers. Please install CUDA toolkit headers")
+"""
 BROKEN = "raise ImportError('libcublas.so.13: cannot open shared object file\\nand more')"
 TWO_DEVICES = """
 class cuda:
@@ -224,11 +248,12 @@ REASONS = {
     NO_DEVICE: "the driver found no CUDA device; check that `nvidia-smi` lists one",
     NO_DRIVER: "there is no NVIDIA driver; check that `nvidia-smi` lists a GPU",
     OLD_DRIVER: "the driver is for CUDA 12.8; update the driver, or pip install 'pullback[cuda12]'",
+    NO_HEADERS: "finds no headers of CUDA, which it compiles kernels with; pip install 'pullback[cuda13]'",
     BROKEN: "importing it failed (libcublas.so.13: cannot open shared object file)",
 }
 
 
-@pytest.mark.parametrize("module", REASONS, ids=["no device", "no driver", "old driver", "broken"])
+@pytest.mark.parametrize("module", REASONS, ids=["no device", "no driver", "old driver", "no headers", "broken"])
 def test_cupy_that_cannot_be_used_says_why(fake_cupy, module):
     path, reason = fake_cupy(module), REASONS[module]
     printed, warned = run_python("import pullback as pb; print(pb.backends()['cupy'])", PYTHONPATH=path)
@@ -245,6 +270,15 @@ def test_cupy_that_cannot_be_used_says_why(fake_cupy, module):
     assert "backend auto: numpy (cupy is installed" in logged
     assert reason in logged
     assert len(logged.splitlines()) == 1
+
+
+def test_cupy_itself_looks_for_headers_before_it_compiles():
+    pytest.importorskip("cupy", reason="cupy is not installed: pip install 'pullback[cuda13]'")
+    code = (
+        "import cuda.pathfinder; cuda.pathfinder.find_nvidia_header_directory = lambda library: None\n"
+        "import cupy; cupy._core.core.assemble_cupy_compiler_options(())"
+    )
+    assert "RuntimeError: Failed to find CUDA headers" in run_python(code)[1]
 
 
 def test_cupy_that_is_not_installed_says_how_to_install_it():

@@ -10,9 +10,7 @@ from pullback.autodiff.tree import flatten, tree_map
 from pullback.backends import is_floating, open_backend
 from pullback.backends.cupy_kernels import kernels
 
-__all__ = ["TOLERANCE", "against_lines", "run"]
-
-TOLERANCE = {"bfloat16": 2e-2, "float16": 3e-3, "float32": 1e-5, "float64": 1e-11}
+__all__ = ["against_lines", "run"]
 
 
 def run(name: str, /, *arrays: Any, backwards: bool = False, **metadata: Any) -> Any:

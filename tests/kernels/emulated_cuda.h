@@ -5,6 +5,7 @@
 // backwards, threads that read what others have not yet written, without a barrier between, give different results.
 #pragma once
 #include <cmath>
+#include <csetjmp>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -40,10 +41,11 @@ struct Barrier {
 };
 
 struct Fiber {
-    ucontext_t context;
+    ucontext_t start;
+    jmp_buf paused;  // where it goes on: a jump asks nothing of the operating system, as another context would
     std::vector<char> stack;
     dim3 place;
-    bool finished = false;
+    bool started = false, finished = false;
 };
 
 struct Warp {
@@ -56,7 +58,7 @@ struct Warp {
 static std::vector<Fiber> fibers;
 static std::vector<Warp> warps;
 static std::vector<unsigned char> memory_of_block;
-static ucontext_t scheduler;
+static jmp_buf scheduler;
 static Barrier of_block;
 static int alive, current;
 static long progress;
@@ -76,8 +78,7 @@ inline int lane() { return current % 32; }
 inline Warp& warp() { return warps[current / 32]; }
 
 inline void pause() {
-    Fiber& mine = fibers[current];
-    swapcontext(&mine.context, &scheduler);
+    if (!_setjmp(fibers[current].paused)) _longjmp(scheduler, 1);
 }
 
 inline void fail(const char* reason) {
@@ -120,15 +121,32 @@ inline T of_lane(int lane) {
     return value;
 }
 
+// One thread after the other, of one block after the other.
 inline void enter() {
-    body(body_argument);
-    Fiber& mine = fibers[current];
-    mine.finished = true;
-    --alive;
-    --warp().alive;
-    warp().lanes &= ~(1u << lane());
-    ++progress;
-    pause();
+    for (;;) {
+        body(body_argument);
+        fibers[current].finished = true;
+        --alive;
+        --warp().alive;
+        warp().lanes &= ~(1u << lane());
+        ++progress;
+        pause();
+    }
+}
+
+// The current fiber runs until it pauses.
+inline void resume() {
+    Fiber& fiber = fibers[current];
+    if (_setjmp(scheduler)) return;
+    if (fiber.started) _longjmp(fiber.paused, 1);
+    fiber.started = true;
+    fiber.stack.resize(64 << 10);
+    getcontext(&fiber.start);
+    fiber.start.uc_stack.ss_sp = fiber.stack.data();
+    fiber.start.uc_stack.ss_size = fiber.stack.size();
+    fiber.start.uc_link = nullptr;
+    makecontext(&fiber.start, (void (*)())enter, 0);
+    setcontext(&fiber.start);
 }
 
 // One block: 0, or what is wrong with it.
@@ -137,19 +155,15 @@ inline const char* run_block(bool backwards) {
     if ((int)fibers.size() < threads) fibers.resize(threads);
     warps.assign((threads + 31) / 32, Warp());
     of_block = Barrier();
-    copies.assign(threads, {{}});
+    copies.resize(threads);
     alive = threads;
     failure = nullptr;
     for (int i = 0; i < threads; ++i) {
         Fiber& fiber = fibers[i];
         fiber.finished = false;
         fiber.place = {i % blockDim.x, i / blockDim.x % blockDim.y, i / (blockDim.x * blockDim.y)};
-        fiber.stack.resize(64 << 10);
-        getcontext(&fiber.context);
-        fiber.context.uc_stack.ss_sp = fiber.stack.data();
-        fiber.context.uc_stack.ss_size = fiber.stack.size();
-        fiber.context.uc_link = nullptr;
-        makecontext(&fiber.context, (void (*)())enter, 0);
+        copies[i].resize(1);
+        copies[i].front().clear();
         ++warps[i / 32].alive;
         warps[i / 32].lanes |= 1u << i % 32;
     }
@@ -159,10 +173,14 @@ inline const char* run_block(bool backwards) {
             current = backwards ? threads - 1 - k : k;
             if (fibers[current].finished) continue;
             threadIdx = fibers[current].place;
-            swapcontext(&scheduler, &fibers[current].context);
-            if (failure) return failure;
+            resume();
+            if (failure) break;
         }
-        if (alive && progress == before) return "some threads wait at a barrier that the others never reach";
+        if (!failure && alive && progress == before) failure = "some threads wait at a barrier that the others never reach";
+        if (failure) {
+            fibers.clear();  // which are in the midst of it
+            return failure;
+        }
     }
     return nullptr;
 }

@@ -9,9 +9,12 @@ import pytest
 from pullback.autodiff import verify
 from pullback.autodiff.op import Op, registry
 from pullback.autodiff.tree import flatten, tree_map
-from pullback.backends import Backend, open_backend
+from pullback.backends import Backend, is_half, open_backend
 
-__all__ = ["calls_of", "draw", "updates_of", "what_the_lines_say", "what_the_rule_sees"]
+__all__ = ["TOLERANCE", "calls_of", "draw", "updates_of", "what_the_lines_say", "what_the_rule_sees"]
+
+TOLERANCE = {"bfloat16": 2e-2, "float16": 3e-3, "float32": 2e-5, "float64": 1e-12}
+"""By how much what a kernel gives may differ from what the lines give, for each data type it computes in."""
 
 
 def draw(example: Any, backend: Backend, dtype: str = "float64") -> list[Any]:
@@ -48,7 +51,9 @@ def what_the_rule_sees(
     full = [*inputs, *[None] * (len(op.inputs) - len(inputs))]
     y = op(*inputs, **example.metadata)
     values = dict(zip(op.inputs, full, strict=True)) | {"y": y}
-    values |= {f"{name}_shape": x.shape for name, x in zip(op.inputs, full, strict=True) if hasattr(x, "shape")}
+    for name, x in zip(op.inputs, full, strict=True):
+        if hasattr(x, "shape"):
+            values |= {f"{name}_shape": x.shape, f"{name}_dtype": x.dtype}
     real, imaginary = np.random.default_rng(7), np.random.default_rng(8)
 
     def drawn(a: Any) -> Any:
@@ -67,7 +72,7 @@ def what_the_lines_say(
     dtype: of what the kernel is given. The lines see float16 and bfloat16 as float32, and so is what they give.
     """
     numpy = open_backend("numpy")
-    half = dtype in ("float16", "bfloat16")
+    half = is_half(dtype)
     inputs = draw(example, numpy, "float32" if half else dtype)
     function = op if rule is None else rule
     if rule is None:

@@ -144,6 +144,20 @@ def test_there_is_a_softmax_of_nothing(function, shape, axis, place):
     assert y.dtype == pb.float32
 
 
+@pytest.mark.parametrize("function", [pb.softmax, pb.log_softmax])
+def test_softmax_is_of_real_numbers_in_a_floating_type(function, place):
+    x = pb.ones((2, 3))
+    for given, asked in ((x, "int32"), (x, "complex64"), (x.astype("complex64"), "float32")):
+        with pytest.raises(TypeError, match=r"softmax takes real numbers to a real floating dtype; got "):
+            function(given, dtype=asked)
+    for given in ([1.0, 2.0], 3.0):
+        with pytest.raises(TypeError):
+            function(given, dtype="float32")
+    assert function(x.astype("int64"), dtype="float32").dtype == pb.float32
+    assert function(x, dtype=pb.float64).dtype == pb.float64
+    assert pb.float64 == function(x.array, dtype="float64").dtype
+
+
 @pytest.mark.parametrize("size", [1, 40_000], ids=["small", "large"])
 @pytest.mark.parametrize("name", ["elu", "selu", "celu", "softplus", "sigmoid", "silu", "gelu", "mish", "softsign"])
 def test_the_gradient_at_nan_is_nan(name, size):

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from decimal import Decimal, getcontext
 from typing import Any
@@ -295,6 +296,42 @@ def test_ranges_that_are_none_are_refused(low: int, high: int, dtype: str) -> No
     message = "low is less than high" if low >= high else rf"integers in \[{low}, {high}\) are not all of them {dtype}"
     with pytest.raises(ValueError, match=message):
         pb.random.integers((2,), low, high, dtype=dtype)
+
+
+@pytest.mark.parametrize(
+    ("draw", "options", "kind", "message"),
+    [
+        (pb.random.uniform, {"low": 2.0, "high": 1.0}, ValueError, "low is at most high; got 2.0 and 1.0"),
+        (pb.random.uniform, {"low": float("nan")}, ValueError, "low is at most high; got nan and 1.0"),
+        (pb.random.normal, {"std": -1.0}, ValueError, "std is not negative; got -1.0"),
+        (pb.random.uniform, {"dtype": "int32"}, TypeError, "uniform values are of a real floating dtype; got int32"),
+        (pb.random.normal, {"dtype": pb.int32}, TypeError, "normal values are of a real floating dtype; got int32"),
+        (pb.random.normal, {"dtype": "complex64"}, TypeError, "of a real floating dtype; got complex64"),
+    ],
+)
+def test_values_that_cannot_be_drawn_are_refused(draw: Any, options: Any, kind: type, message: str) -> None:
+    generator = pb.Generator(0)
+    with pytest.raises(kind, match=message):
+        draw((2,), generator=generator, **options)
+    assert generator.offset == 0
+
+
+@pytest.mark.parametrize(
+    ("axes", "kind", "told"),
+    [
+        ((5,), IndexError, "axes go from -2 to 1"),
+        ((0, -3), IndexError, "axes go from -2 to 1"),
+        (2, IndexError, "axes go from -2 to 1"),
+        ((0.5,), TypeError, "an axis is a whole number, and several are a tuple of them"),
+        ("01", TypeError, "an axis is a whole number, and several are a tuple of them"),
+    ],
+)
+@pytest.mark.parametrize("drop", [pb.dropout, pb.alpha_dropout])
+def test_axes_there_are_not_are_refused(drop: Any, axes: Any, kind: type, told: str) -> None:
+    generator = pb.Generator(0)
+    with pytest.raises(kind, match=re.escape(f"dropout got an array of shape (2, 3), axes={axes!r}; {told}")):
+        drop(pb.ones((2, 3)), axes=axes, generator=generator)
+    assert generator.offset == 0
 
 
 @pytest.mark.parametrize(

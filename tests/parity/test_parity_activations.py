@@ -39,6 +39,38 @@ def test_extreme_inputs_have_finite_gradients_where_pytorch_has(torch, dtype, na
         np.testing.assert_allclose(got.numpy()[finite], right.numpy()[finite], rtol=2e-4, atol=1e-7)
 
 
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        *(("float16", "float32"), ("bfloat16", "float32"), ("float32", "float64"), ("float64", "float32")),
+        *(("int64", "float32"), ("float32", "bfloat16"), ("float16", "float16")),
+    ],
+)
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_softmax_is_computed_in_the_type_that_is_asked_for(torch, name, given, asked):
+    x = np.round(4 * np.random.default_rng(0).standard_normal((5, 7)))
+    mine, other = pb.tensor(x).astype(given), torch.tensor(x).to(getattr(torch, given))
+    if given != "int64":
+        mine.requires_grad_()
+        other.requires_grad_()
+    y, expected = (
+        getattr(pb, name)(mine, axis=-1, dtype=asked),
+        getattr(torch, name)(other, -1, dtype=getattr(torch, asked)),
+    )
+    assert y.dtype == asked
+    digits = {"float64": 1e-14, "float32": 1e-6, "float16": 1e-3, "bfloat16": 2**-7}
+    pairs = [(y, expected, digits[asked])]
+    if given != "int64":
+        weight = x[::-1].copy()
+        y.backward(pb.asarray(weight, dtype=asked))
+        expected.backward(torch.tensor(weight).to(getattr(torch, asked)))
+        assert mine.grad.dtype == given
+        pairs.append((mine.grad, other.grad, 8 * max(digits[given], digits[asked])))
+    for got, right, tolerance in pairs:
+        a, b = got.astype("float64").numpy(), right.detach().double().numpy()
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
 @pytest.mark.parametrize("tau", [0.5, 3.0])
 def test_gumbel_softmax_has_the_same_distribution(torch, tau):
     logits = np.asarray([[0.5, -1.0, 2.0, 0.0]] * 3000, dtype="float32")

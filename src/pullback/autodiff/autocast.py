@@ -2,6 +2,7 @@
 
 An op says beside its definition what it is cast to, `@autocasts_to("low")` or `@autocasts_to("float32")`; one that says
 nothing runs in what it is given. The casts are ops on the tape, so a gradient comes back in its variable's own type.
+An op that can be told what to compute in, by a `dtype` among its metadata, is told: it reads half precision as it lies.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +11,7 @@ from functools import wraps
 from types import TracebackType
 from typing import Any, Final, Literal, ParamSpec, TypeVar
 
-from ..backends import Backend, backend_of, dtype_name
+from ..backends import HALVES, Backend, backend_of, dtype_name, is_half
 from ..backends.precision import casting, in_tf32
 from .rule import Plan
 from .tape import Node, Output, Place
@@ -23,7 +24,7 @@ R = TypeVar("R")
 Operation = TypeVar("Operation")
 
 _KINDS: Final = ("bfloat16", "float16", "tf32")
-_CAST: Final = frozenset(("float32", "float16", "bfloat16"))
+_CAST: Final = frozenset(("float32", *HALVES))
 _LEFT_ALONE: Final = frozenset(("float64", "complex64", "complex128"))
 
 _outer: ContextVar[tuple[str | None, ...]] = ContextVar("pullback_outer_autocasts", default=())
@@ -55,7 +56,10 @@ class autocast:
     """
 
     def __init__(self, dtype: Any = "bfloat16", enabled: bool = True) -> None:
-        name = dtype_name(dtype) if dtype is not None else None
+        try:
+            name = dtype_name(dtype) if dtype is not None else None
+        except TypeError:  # what has no hash is no data type
+            name = None
         if name not in _KINDS:
             raise ValueError(f"autocast is to one of {', '.join(map(repr, _KINDS))}; got {dtype!r}")
         self.dtype: str = name
@@ -90,6 +94,10 @@ class autocast:
 def autocasts_to(precision: Literal["low", "float32"]) -> Callable[[Operation], Operation]:
     """Declare of an op what its inputs are cast to inside `autocast`: its low precision, or float32.
 
+    An op for float32 with `dtype` among its metadata, as `pb.sum` has it, is one that computes in that type and gives
+    it: where its first input is of half precision, and none was given, it gets `dtype="float32"` in place of the casts.
+    Raises ValueError for what is neither.
+
     >>> import pullback as pb
     >>> @autocasts_to("float32")
     ... @pb.op
@@ -99,6 +107,9 @@ def autocasts_to(precision: Literal["low", "float32"]) -> Callable[[Operation], 
     ...     fourth_power(pb.asarray([20.0], dtype="float16"))
     Tensor([160000.], dtype=float32)
     """
+
+    if precision not in ("low", "float32"):
+        raise ValueError(f"autocasts_to is 'low' or 'float32'; got {precision!r}")
 
     def declare(op: Operation) -> Operation:
         op.precision = precision  # type: ignore[attr-defined]
@@ -116,15 +127,32 @@ def call_cast(op: Any, inputs: Sequence[Any], metadata: dict[str, Any]) -> Any:
         if kind == "tf32":
             y = op(*inputs, **metadata)
             return _remembering(y) if tf32 else y
+        if op.precision == "float32" and "dtype" in op.defaults:
+            return _computing_in_float32(op, inputs, metadata)
         return op(*_cast(inputs, kind if op.precision == "low" else "float32"), **metadata)
     finally:
         casting.reset(tokens[0])
         in_tf32.reset(tokens[1])
 
 
+def _computing_in_float32(op: Any, inputs: Sequence[Any], metadata: dict[str, Any]) -> Any:
+    """A call of an op that computes in a `dtype`: the one that it was given, or else float32."""
+    if metadata.get("dtype") is not None:
+        return op(*inputs, **metadata)
+    names = _names(inputs)
+    if names[0] is None or not is_half(names[0]) or not _LEFT_ALONE.isdisjoint(names):
+        return op(*_cast(inputs, "float32"), **metadata)
+    return op(*inputs, **{**metadata, "dtype": "float32"})
+
+
+def _names(inputs: Sequence[Any]) -> list[str | None]:
+    """The data types of the inputs that are arrays."""
+    return [dtype_name(x.dtype) if hasattr(x, "dtype") else None for x in map(array_of, inputs)]
+
+
 def _cast(inputs: Sequence[Any], dtype: Any) -> Sequence[Any]:
     """The inputs, those of float32 and of low precision in the dtype; all as they are beside one of float64."""
-    names = [dtype_name(x.dtype) if hasattr(x, "dtype") else None for x in map(array_of, inputs)]
+    names = _names(inputs)
     if not _LEFT_ALONE.isdisjoint(names):
         return inputs
     return [

@@ -2,7 +2,7 @@
 
 from .backend import Array, Backend, Function, Namespace
 from .dispatch import batch_backend, common_backend, plain_number, plain_numbers
-from .dtypes import DTYPES, KINDS, DType, dtype_in, dtype_name, is_complex, is_floating
+from .dtypes import DTYPES, HALVES, KINDS, DType, dtype_in, dtype_name, is_complex, is_floating, is_half
 from .errors import BackendMismatch, BackendUnavailable, OutOfMemory, raise_clearly
 from .memory import MemoryStats
 from .precision import products_in_tf32, uncast
@@ -24,9 +24,10 @@ from .switch import (
 from .transfers import Transfer, watch_transfers
 
 __all__ = [
-    "DTYPES", "KINDS", "Array", "Availability", "Backend", "BackendMismatch", "BackendUnavailable", "DType",
+    "DTYPES", "HALVES", "KINDS", "Array", "Availability", "Backend", "BackendMismatch", "BackendUnavailable", "DType",
     "Function", "MemoryStats", "Namespace", "OutOfMemory", "Staging", "Transfer", "array_beside", "backend",
     "backend_of", "backends", "batch_backend", "common_backend", "dtype_in", "dtype_name", "find_backend_of",
-    "is_complex", "is_floating", "memory_stats", "open_backend", "plain_number", "plain_numbers", "products_in_tf32",
-    "raise_clearly", "register", "release_memory", "synchronize", "uncast", "use", "watch_transfers",
+    "is_complex", "is_floating", "is_half", "memory_stats", "open_backend", "plain_number", "plain_numbers",
+    "products_in_tf32", "raise_clearly", "register", "release_memory", "synchronize", "uncast", "use",
+    "watch_transfers",
 ]  # fmt: skip

@@ -57,6 +57,8 @@ class Backend:
     """How many batches its arrays lie in, one in another: 0 for an array library's own, see `vmap`."""
     several_devices: bool = True
     """Whether two arrays can be in different places, so that it must be checked."""
+    options: ClassVar[tuple[str, ...]] = ()
+    """What `use` takes for it, beside a device."""
     kernels: Mapping[str, Callable[..., Any]] = {}
     """Faster versions of forwards and vjps, by `Function.name`. Without one, the op's own lines run."""
 
@@ -72,9 +74,7 @@ class Backend:
         return None
 
     def configure(self, **options: Any) -> None:
-        """Take the options that `use` was given. Raises TypeError for those that the backend does not have."""
-        if options:
-            raise TypeError(f"the {self.name} backend has no option {next(iter(options))!r}")
+        """Take those of its options that `use` was given."""
 
     def on(self, device: Any, /) -> "Backend":
         """The same backend, making its new arrays on another of its devices."""

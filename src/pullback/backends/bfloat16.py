@@ -11,10 +11,10 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, Final
 
-from .dtypes import dtype_name
+from .dtypes import dtype_name, is_half
 from .host import host as np
 
-__all__ = ["NumpyNamespace", "WithBfloat16", "is_bfloat16", "is_half", "keeping_bfloat16", "matmul", "rounded_once"]
+__all__ = ["NumpyNamespace", "WithBfloat16", "is_bfloat16", "keeping_bfloat16", "matmul", "rounded_once"]
 
 _add: Any = np.add.reduce
 _SUMS: Final = ("cumulative_prod", "cumulative_sum", "mean", "prod", "std", "var")
@@ -35,12 +35,24 @@ class WithBfloat16(ModuleType):
 
     def __init__(self, below: ModuleType) -> None:
         super().__init__(below.__name__, below.__doc__)
-        vars(self).update(vars(below))
+        own = {name for name in dir(type(self)) if name[0] != "_"}
+        vars(self).update({name: thing for name, thing in vars(below).items() if name not in own}, _below=below)
 
     @property
     def bfloat16(self) -> Any:
         """The type of its scalars, as NumPy has float32. Raises AttributeError where ml_dtypes is not installed."""
         return _bfloat16()
+
+    def finfo(self, kind: Any, /) -> Any:
+        """The library's own, or ml_dtypes's."""
+        return import_module("ml_dtypes").finfo(kind) if dtype_name(kind) == "bfloat16" else self._below.finfo(kind)
+
+    def isdtype(self, dtype: Any, kind: Any) -> bool:
+        """Whether a data type is of a kind: the library's own would take bfloat16 for no data type at all."""
+        if dtype_name(dtype) != "bfloat16":
+            return bool(self._below.isdtype(dtype, kind))
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        return any(k in ("real floating", "numeric") or dtype_name(k) == "bfloat16" for k in kinds)
 
 
 class NumpyNamespace(WithBfloat16):
@@ -48,13 +60,7 @@ class NumpyNamespace(WithBfloat16):
 
     def __init__(self, below: ModuleType) -> None:
         super().__init__(below)
-        for name in ("clip", "finfo", "isdtype"):
-            del vars(self)[name]
-        vars(self).update({name: _wide(getattr(below, name)) for name in _SUMS}, sum=_sum, matmul=matmul, _below=below)
-
-    def finfo(self, kind: Any, /) -> Any:
-        """NumPy's own, or ml_dtypes's."""
-        return import_module("ml_dtypes").finfo(kind) if dtype_name(kind) == "bfloat16" else self._below.finfo(kind)
+        vars(self).update({name: _wide(getattr(below, name)) for name in _SUMS}, sum=_sum, matmul=matmul)
 
     def clip(self, x: Any, /, min: Any = None, max: Any = None) -> Any:
         """NumPy's own, of bfloat16 that of float32."""
@@ -63,22 +69,10 @@ class NumpyNamespace(WithBfloat16):
         bounds = (np.astype(b, np.float32) if hasattr(b, "dtype") else b for b in (min, max))
         return self._below.clip(x.astype(np.float32), *bounds).astype(x.dtype)
 
-    def isdtype(self, dtype: Any, kind: Any) -> bool:
-        """Whether a data type is of a kind: NumPy's own would take bfloat16 for no data type at all."""
-        if dtype_name(dtype) != "bfloat16":
-            return bool(self._below.isdtype(dtype, kind))
-        kinds = kind if isinstance(kind, tuple) else (kind,)
-        return any(k in ("real floating", "numeric") or dtype_name(k) == "bfloat16" for k in kinds)
-
 
 def is_bfloat16(dtype: Any) -> bool:
     """Whether one of NumPy's data types is bfloat16: to NumPy itself it is two bytes of unknown meaning."""
     return bool(dtype.kind == "V" and dtype.itemsize == 2)
-
-
-def is_half(dtype: Any) -> bool:
-    """Whether one of NumPy's data types is float16 or bfloat16."""
-    return bool(dtype.itemsize == 2 and dtype.kind in "fV")
 
 
 def rounded_once(kernel: Callable[..., Any]) -> Callable[..., Any]:
@@ -108,6 +102,8 @@ def matmul(x1: Any, x2: Any) -> Any:
 
 
 def _sum(x: Any, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
+    if dtype is not None and x.dtype.char == "e":
+        x = x.astype(dtype)  # NumPy itself would add up what it casts piece by piece, which is less exact
     if x.dtype.kind == "V":
         y = _add(x.astype(np.float32), axis=axis, keepdims=keepdims)
         return y.astype(x.dtype if dtype is None else dtype)

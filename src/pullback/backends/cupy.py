@@ -21,7 +21,7 @@ from .scipy_kernels import kernels_of
 
 __all__ = ["CupyBackend"]
 
-_FASTER: Final = {"matrix products": "nvmath", "convolutions": "cudnn"}
+_FASTER: Final = {"matrix products": "nvmath", "convolutions": "cudnn", "attention": "cudnn"}
 """What becomes faster with a package, by the module that it brings."""
 
 
@@ -33,6 +33,7 @@ class CupyBackend(Backend):
     compat = "array_api_compat.cupy"
     mend = "pip install 'pullback[cuda13]' (or 'pullback[cuda12]' with a CUDA 12 driver)"
     in_place = True
+    options = ("memory_limit", "allocator")
 
     def __init__(self, device: Any = None) -> None:
         found = import_module(f"{__package__}.cupy_kernels")  # not before somebody wants CuPy
@@ -57,7 +58,8 @@ class CupyBackend(Backend):
         if missing is not None:
             return missing
         try:
-            runtime = _import_quietly().cuda.runtime
+            cupy = _import_quietly()
+            runtime = cupy.cuda.runtime
             driver, needed = runtime.driverGetVersion(), runtime.runtimeGetVersion()
         except Exception as error:  # a broken CUDA installation raises what it likes
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
@@ -76,7 +78,10 @@ class CupyBackend(Backend):
         else:
             told = ""
         if count:
-            return None
+            return None if _finds_headers(cupy) else (
+                "cupy is installed, but finds no headers of CUDA, which it compiles kernels with; "
+                f"pip install 'pullback[cuda{needed // 1000}]', or set CUDA_PATH to a CUDA toolkit"
+            )  # fmt: skip
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
         hidden = "" if visible is None else f", and CUDA_VISIBLE_DEVICES, which is {visible!r}"
         return (
@@ -105,13 +110,14 @@ class CupyBackend(Backend):
             return run
         return lambda *inputs, **metadata: keep_bfloat16(run(*inputs, **metadata), inputs)
 
-    def configure(self, *, memory_limit: Any = None, allocator: str | None = None, **options: Any) -> None:
+    def configure(  # type: ignore[override]
+        self, *, memory_limit: Any = None, allocator: str | None = None
+    ) -> None:
         """Limit the memory of the device, or take it from another pool; for all of the process, until told otherwise.
 
         memory_limit: bytes, "20GiB", or a share of the device such as 0.8; 0 is no limit.
         allocator: "pool", CuPy's own, or "async", the driver's stream-ordered one, whose limit is a soft one.
         """
-        super().configure(**options)
         if allocator is not None:
             self.allocator.use(allocator, self.device)
         if memory_limit is not None:
@@ -203,9 +209,13 @@ class CupyBackend(Backend):
         self.cupy.get_default_pinned_memory_pool().free_all_blocks()
 
     def accelerators(self) -> dict[str, str]:
-        """What matrix products and convolutions run on, and what is missing that would make them faster."""
+        """What matrix products, convolutions and attention run on, and what is missing that would make them faster."""
         kernels = import_module(f"{__package__}.cupy_kernels")
-        told = {"matrix products": kernels.products.status(), "convolutions": kernels.cudnn.status()}
+        told = {
+            "matrix products": kernels.products.status(),
+            "convolutions": kernels.cudnn_graphs.status(),
+            "attention": kernels.cudnn_attention.status(),
+        }
         if self.cupy.cuda.runtime.runtimeGetVersion() // 1000 == 13:
             missing = {name for name, module in _FASTER.items() if find_spec(module) is None}
             told |= {name: f"{told[name]}; faster: pip install 'pullback[cuda13-fast]'" for name in missing}
@@ -229,6 +239,17 @@ class CupyBackend(Backend):
 def _cuda(number: int) -> str:
     """13020 as people say it: "13.2"."""
     return f"{number // 1000}.{number % 1000 // 10}"
+
+
+def _finds_headers(cupy: Any) -> bool:
+    """Whether CuPy finds CUDA's headers, as it asks itself before it compiles anything."""
+    try:
+        cupy._core.core.assemble_cupy_compiler_options(())
+    except RuntimeError:
+        return False
+    except AttributeError:  # CuPy before 14.1 looks for them elsewhere
+        return True
+    return True
 
 
 def _import_quietly() -> Any:

@@ -1,17 +1,11 @@
 """CuPy's namespace with bfloat16, which CuPy 14 computes with and in places leaves out."""
 
-from importlib import import_module
-from types import ModuleType
 from typing import Any
 
 from .bfloat16 import WithBfloat16, is_bfloat16
-from .dtypes import dtype_name
+from .transfers import lies_on_host
 
 __all__ = ["CupyNamespace", "keep_bfloat16"]
-
-
-_CPU = 1
-"""DLPack's number of the host (kDLCPU)."""
 
 
 class CupyNamespace(WithBfloat16):
@@ -19,26 +13,9 @@ class CupyNamespace(WithBfloat16):
 
     mend = "CuPy has bfloat16 with ml_dtypes and NumPy 2.1.2 or later: pip install -U ml-dtypes numpy"
 
-    def __init__(self, below: ModuleType) -> None:
-        super().__init__(below)
-        for name in ("finfo", "isdtype", "where", "matmul", "sort", "argsort", "from_dlpack"):
-            vars(self).pop(name, None)
-        vars(self)["_below"] = below
-
-    def finfo(self, kind: Any, /) -> Any:
-        """CuPy's own, or ml_dtypes's."""
-        return import_module("ml_dtypes").finfo(kind) if dtype_name(kind) == "bfloat16" else self._below.finfo(kind)
-
-    def isdtype(self, dtype: Any, kind: Any) -> bool:
-        """Whether a data type is of a kind; CuPy's own takes bfloat16 for no data type at all."""
-        if dtype_name(dtype) != "bfloat16":
-            return bool(self._below.isdtype(dtype, kind))
-        kinds = kind if isinstance(kind, tuple) else (kind,)
-        return any(k in ("real floating", "numeric", dtype) for k in kinds)
-
     def from_dlpack(self, x: Any, /, *, device: Any = None, copy: bool | None = None) -> Any:
         """CuPy's own, which knows no devices. Raises BufferError for what lies in the host's memory."""
-        if int(x.__dlpack_device__()[0]) == _CPU:
+        if lies_on_host(x):
             raise BufferError("the array lies in the host's memory, which a GPU does not share; copy it: pb.asarray(x)")
         y = self._below.from_dlpack(x, copy=copy)
         return y if device is None or y.device == device else self._below.asarray(y, device=device)

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any, Final
 
-__all__ = ["DTYPES", "KINDS", "DType", "dtype_in", "dtype_name", "is_complex", "is_floating"]
+__all__ = ["DTYPES", "HALVES", "KINDS", "DType", "dtype_in", "dtype_name", "is_complex", "is_floating", "is_half"]
 
 
 def dtype_name(dtype: Any, /) -> str:
@@ -57,11 +57,14 @@ class DType:
         return f"pullback.{self.name}"
 
 
+HALVES: Final = ("float16", "bfloat16")
+"""Half precision."""
+
 DTYPES: Final = {
     name: DType(name)
     for name in (
         *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
-        *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
+        *(*HALVES, "float32", "float64", "complex64", "complex128"),
     )
 }
 
@@ -70,7 +73,7 @@ KINDS: Final = {
     "signed integer": ("int8", "int16", "int32", "int64"),
     "unsigned integer": ("uint8", "uint16", "uint32", "uint64"),
     "integral": ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
-    "real floating": ("float16", "bfloat16", "float32", "float64"),
+    "real floating": (*HALVES, "float32", "float64"),
     "complex floating": ("complex64", "complex128"),
     "numeric": tuple(name for name in DTYPES if name != "bool"),
 }
@@ -88,6 +91,11 @@ def is_floating(dtype: Any) -> bool:
 def is_complex(dtype: Any) -> bool:
     """Whether a data type is complex64 or complex128."""
     return dtype_name(dtype) in KINDS["complex floating"]
+
+
+def is_half(dtype: Any) -> bool:
+    """Whether a data type is float16 or bfloat16."""
+    return dtype_name(dtype) in HALVES
 
 
 def dtype_in(xp: Any, dtype: Any, /, owner: str = "this") -> Any:

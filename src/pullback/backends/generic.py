@@ -6,11 +6,9 @@ from typing import Any
 
 from .backend import Array, Backend, Namespace
 from .host import host
+from .transfers import lies_on_host
 
 __all__ = ["GenericBackend", "StrictBackend", "TorchBackend"]
-
-_CPU = 1
-"""DLPack's number of the host (kDLCPU)."""
 
 
 class StrictBackend(Backend):
@@ -98,7 +96,7 @@ class GenericBackend(Backend):
 
     def in_host_memory(self, array: Array, /) -> bool:
         """As DLPack has it."""
-        return not hasattr(array, "__dlpack_device__") or int(array.__dlpack_device__()[0]) == _CPU
+        return not hasattr(array, "__dlpack_device__") or lies_on_host(array)
 
     def fetch(self, array: Array, /) -> Any:
         """A NumPy array, by NumPy's own protocol where the library has it and else by DLPack."""

@@ -12,9 +12,9 @@ from importlib import import_module
 from threading import local
 from typing import Any, Final
 
-from .bfloat16 import is_half
 from .blas_threads import blas_alone
 from .declining import declining
+from .dtypes import is_half
 from .host import host as np
 
 __all__ = ["kernels"]

@@ -5,12 +5,13 @@ them from polynomials instead, with + - * / and sqrt alone, which every processo
 are the same everywhere.
 """
 
-from typing import Final
+from typing import Any, Final
 
-__all__ = ["DIGITS", "LOGARITHM", "ROOT_HALF", "SINE", "TWICE_LOG_2"]
+from .dtypes import dtype_name
 
-DIGITS: Final = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
-"""How many binary digits a value of each type holds: with more, rounding would reach 1."""
+__all__ = ["LOGARITHM", "ROOT_HALF", "SINE", "TWICE_LOG_2", "digits_of"]
+
+_DIGITS: Final = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
 
 # Minimax fits in 60 digits, from the highest power down; the errors are relative.
 LOGARITHM: Final = (
@@ -25,3 +26,8 @@ SINE: Final = (
 """sin(pi/2 r) / r in r squared, for r from -1/2 to 1/2: to 3e-18."""
 TWICE_LOG_2: Final = 1.3862943611198906
 ROOT_HALF: Final = 0.7071067811865476
+
+
+def digits_of(dtype: Any) -> int:
+    """How many binary digits a value of a data type holds, and is made of: with more, rounding would reach 1."""
+    return _DIGITS.get(dtype_name(dtype), _DIGITS["float32"])

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Iterable
 from contextvars import ContextVar, Token
 from functools import lru_cache
 from types import TracebackType
@@ -63,6 +64,7 @@ class use:
         if not isinstance(name, str):
             raise TypeError(f"name a backend, as in pb.use('numpy'); got {name!r}")
         self.backend = _find_best(device) if name == "auto" else open_backend(name, device)
+        _check_options(name, CupyBackend if name == "auto" else type(self.backend), options)
         if name != "auto" or self.backend.name == "cupy":
             self.backend.configure(**options)
         self._tokens: list[Token[Backend | None]] = []
@@ -218,6 +220,15 @@ def _open_default(written: str) -> Backend:
         return _find_best(device or None) if name == "auto" else open_backend(name or "numpy", device or None)
     except (ValueError, BackendUnavailable) as error:
         raise type(error)(f"PULLBACK_BACKEND={written}: {error}") from None
+
+
+def _check_options(name: str, kind: type[Backend], given: Iterable[str]) -> None:
+    """Raise TypeError for an option that a backend does not have."""
+    for option in given:
+        if option not in kind.options:
+            owner = next((other for other, cls in _KNOWN.items() if option in cls.options), None)
+            told = f"which is the {owner} backend's" if owner else f"but {', '.join(kind.options) or 'none'}"
+            raise TypeError(f"the {name} backend has no option {option!r}, {told}; choose another, or leave it out")
 
 
 def _find_best(device: Any) -> Backend:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-__all__ = ["Transfer", "note_transfer", "watch_transfers", "watched"]
+__all__ = ["Transfer", "lies_on_host", "note_transfer", "watch_transfers", "watched"]
 
 watched: "list[list[Transfer]]" = []
 """The lists of those who watch now: empty most of the time, which is all that a transfer then looks at."""
@@ -20,6 +20,11 @@ class Transfer(NamedTuple):
     device: str
     where: str
     """The file and line that asked for it, outside of this package."""
+
+
+def lies_on_host(array: Any) -> bool:
+    """Whether an array that has DLPack's protocol is in the host's memory: kDLCPU, as it is called there."""
+    return int(array.__dlpack_device__()[0]) == 1
 
 
 @contextmanager

@@ -25,18 +25,16 @@ _OPTIONAL = (
 def run(arguments: argparse.Namespace) -> int:
     """Print versions, backends with their devices, BLAS, threads and cores. Never fails."""
     print(f"pullback {__version__}, Python {platform.python_version()}, {platform.platform()}\n")
-    _section("packages", {name: _version(name) for name in _PACKAGES})
-    _section("optional packages", {name: _version(name) for name in _OPTIONAL})
-    _section("backends", _backends())
-    _section("this machine", {"BLAS": _told(_blas), "threads": _told(_threads), "CPU cores": _told(_cores)})
+    sections = {
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "optional packages": {name: _version(name) for name in _OPTIONAL},
+        "backends": _backends(),
+        "this machine": {"BLAS": _told(_blas), "threads": _told(_threads), "CPU cores": _told(_cores)},
+    }
+    width = max(len(name) for lines in sections.values() for name in lines)
+    for title, lines in sections.items():
+        print(title, *(f"  {name:<{width}}  {text}" for name, text in lines.items()), "", sep="\n")
     return 0
-
-
-def _section(title: str, lines: dict[str, str]) -> None:
-    print(title)
-    for name, text in lines.items():
-        print(f"  {name:<16}  {text}")
-    print()
 
 
 def _told(tell: Callable[[], str]) -> str:
@@ -75,8 +73,7 @@ def _backends() -> dict[str, str]:
                 facts = open_backend(name).facts()
             except Exception as error:
                 facts = {"": f"unknown ({type(error).__name__}: {' '.join(str(error).split())})"}
-        width = max(map(len, facts), default=0)
-        lines.update({f"  {fact:<{width}}  ": text for fact, text in facts.items()})
+        lines.update({f"  {fact}": text for fact, text in facts.items()})
     return lines
 
 

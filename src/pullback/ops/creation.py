@@ -6,7 +6,7 @@ from typing import Any
 from ..autodiff.examples import example, normal
 from ..autodiff.op import op
 from ..autodiff.tensor import Tensor
-from ..backends import DTYPES, Array, Namespace, backend, backend_of, dtype_in, dtype_name, find_backend_of
+from ..backends import DTYPES, Array, Namespace, backend, backend_of, dtype_in, dtype_name, find_backend_of, is_half
 from ..backends.host import host
 from .data_types import astype
 from .manipulation import broadcast_arrays, reshape
@@ -97,7 +97,7 @@ def arange(
     """Evenly spaced numbers in [start, stop): int64 of integers, float32 of floats."""
     span = (0, start, step) if stop is None else (start, stop, step)
     kind = dtype or _kind_of(*span)
-    if dtype_name(kind) not in ("float32", "float16", "bfloat16"):
+    if dtype_name(kind) != "float32" and not is_half(kind):
         return create("arange", *span, dtype=kind, device=device)
     exact = create("arange", *span, dtype="float64", device=device)  # NumPy adds the rounded steps up
     return Tensor(backend().namespace.astype(exact.array, backend().dtype(kind)))

@@ -6,7 +6,7 @@ from typing import Any, Concatenate, ParamSpec
 
 from ..autodiff.examples import Example
 from ..autodiff.op import Op, op
-from ..backends import Array, Namespace, dtype_name, is_floating
+from ..backends import Array, Namespace, dtype_in, dtype_name, is_complex, is_floating
 from ..backends.host import host
 from .precision import in_float32
 
@@ -29,7 +29,8 @@ def floating_op(*, examples: Sequence[Example]) -> Callable[[Forward[P]], Op[Con
     """Make an op, as `op` does, whose first input is floating and decides the result's data type.
 
     A call with integers or booleans raises TypeError; float16 and bfloat16 are computed in float32. Metadata that are
-    NumPy scalars are taken as the Python numbers they are, which promote nothing.
+    NumPy scalars are taken as the Python numbers they are, which promote nothing. The lines of an op with `dtype` among
+    its metadata never see it: they get that first input cast to it.
     """
 
     def make(forward: Forward[P]) -> Op[Concatenate[Array, P], Array]:
@@ -37,6 +38,9 @@ def floating_op(*, examples: Sequence[Example]) -> Callable[[Forward[P]], Op[Con
 
         @wraps(forward)
         def checked(xp: Namespace, x: Array, /, *others: P.args, **metadata: P.kwargs) -> Any:
+            dtype = metadata.pop("dtype", None)
+            if dtype is not None:
+                x = _cast(name, xp, x, dtype)
             check_floating(name, x)
             for key, value in metadata.items():
                 if isinstance(value, host.generic):
@@ -46,3 +50,16 @@ def floating_op(*, examples: Sequence[Example]) -> Callable[[Forward[P]], Op[Con
         return op(examples=examples)(checked)
 
     return make
+
+
+def _cast(name: str, xp: Namespace, x: Array, dtype: Any) -> Array:
+    """A real array in the floating dtype that an op was told to compute in."""
+    given = getattr(x, "dtype", None)
+    if given is None:
+        return x
+    if not is_floating(dtype) or is_complex(dtype) or is_complex(given):
+        raise TypeError(
+            f"{name} takes real numbers to a real floating dtype; got {dtype_name(given)} and dtype={dtype_name(dtype)}"
+        )
+    wanted = dtype_in(xp, dtype)
+    return x if given == wanted else xp.astype(x, wanted)

@@ -6,13 +6,11 @@ from typing import Any, TypeVar, cast
 
 from ..autodiff.parameters import parameters_of
 from ..autodiff.tree import tree_map
-from ..backends import Namespace, dtype_name
+from ..backends import Namespace, is_half
 
 __all__ = ["in_float32", "wide"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_HALVES = ("float16", "bfloat16")
 
 
 def in_float32(function: F) -> F:
@@ -25,8 +23,8 @@ def in_float32(function: F) -> F:
 
     @wraps(function)
     def run(xp: Namespace, *arrays: Any, **metadata: Any) -> Any:
-        first = arrays[0][0] if isinstance(arrays[0], tuple) else arrays[0]
-        if dtype_name(getattr(first, "dtype", "")) not in _HALVES:
+        first = arrays[0] if not isinstance(arrays[0], tuple) else arrays[1] if arrays[0][0] is None else arrays[0][0]
+        if not is_half(getattr(first, "dtype", "")):
             return function(xp, *arrays, **metadata)
         y = function(xp, *tree_map(lambda x: wide(xp, x), arrays), **metadata)
         if is_vjp:
@@ -40,4 +38,4 @@ def in_float32(function: F) -> F:
 
 def wide(xp: Namespace, x: Any) -> Any:
     """An array of float16 or bfloat16 as float32; anything else as it is."""
-    return xp.astype(x, xp.float32) if hasattr(x, "dtype") and dtype_name(x.dtype) in _HALVES else x
+    return xp.astype(x, xp.float32) if hasattr(x, "dtype") and is_half(x.dtype) else x

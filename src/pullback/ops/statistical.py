@@ -40,6 +40,11 @@ def axes_of(shape: tuple[int, ...], axis: Axis) -> Iterable[int]:
     return range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
 
 
+def _like(xp: Namespace, x: Array, g: Array) -> Array:
+    """An input in the dtype of the result, which was computed in that one."""
+    return x if x.dtype == g.dtype else xp.astype(x, g.dtype)
+
+
 _COMPLEX = [example(normal(3, 4, dtype="complex128"), axis=-1), example(normal(2, dtype="complex128"))]
 
 
@@ -76,6 +81,7 @@ def _(xp: Namespace, g: Array, x: Array, *, axis: Axis, keepdims: bool) -> Array
     """
     if not len(x.shape):
         return g
+    x = _like(xp, x, g)
     reduced = sorted(a % len(x.shape) for a in axes_of(x.shape, axis))
     last = tuple(range(-len(reduced), 0))
     rows = moveaxis(x, tuple(reduced), last)
@@ -203,6 +209,7 @@ def _(xp: Namespace, g: Array, x: Array, *, axis: int | None, include_initial: b
     recurrence is solved in logarithmically many steps, each of which joins stretches of twice the length
     (Kogge and Stone, 1973).
     """
+    x = _like(xp, x, g)
     axis = (axis or 0) % len(x.shape)
     length = x.shape[axis]
     if include_initial:

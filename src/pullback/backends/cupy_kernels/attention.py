@@ -6,7 +6,10 @@ from math import ceil, prod
 from typing import Any, Final, NamedTuple
 
 from ..backend import Array
+from ..dtypes import HALVES
 from ..host import host
+from . import cudnn_attention
+from .cudnn_graphs import Layout
 from .launch import Source, driver, type_of
 from .rows import are_floating, contiguous
 from .table import kernel
@@ -19,7 +22,7 @@ _plain = Source("attention", _FUNCTIONS, ["float, 4", "float, 8", "double, 4", "
 _on_tensor_cores = Source(
     "attention_tensor_cores",
     _FUNCTIONS,
-    [f"{t}, {d}, {extras}" for t in ("float16", "bfloat16") for d in _WIDTHS for extras in ("false", "true")],
+    [f"{t}, {d}, {extras}" for t in HALVES for d in _WIDTHS for extras in ("false", "true")],
 )
 
 
@@ -43,7 +46,8 @@ def _(
     y = _laid_out_as(query, (*call.batch, query.shape[-2], value.shape[-1]), call.outer)
     logarithms = driver().xp.empty((*call.batch, query.shape[-2], 1), call.wide)
     arrays = (*call.arrays, call.of_queries(y))
-    call.launch("attention", arrays, (logarithms,))
+    if not call.fill_on_cudnn(arrays, (logarithms,)):
+        call.launch("attention", arrays, (logarithms,))
     return y, logarithms
 
 
@@ -68,24 +72,17 @@ def _(
         return NotImplemented
     logarithms = contiguous(y[1].astype(call.wide, copy=False))
     of_logarithms = None if g[1] is None else contiguous(g[1].astype(call.wide, copy=False))
-    means = driver().xp.empty(logarithms.shape, call.wide)
     wanted = [(*call.batch, *query.shape[-2:])]
     wanted += [x.shape if call.shared > 1 else (*call.batch, *x.shape[-2:]) for x in (key, value)]
     of_query, of_key, of_value = _gradients((query, key, value), wanted, call.outer)
-    of_y = call.of_queries(g[0])
-    call.launch(
-        "attention_queries_vjp",
-        (*call.arrays, of_y, call.of_queries(y[0])),
-        (of_logarithms, logarithms, means),
-        call.of_queries(of_query),
-    )
-    call.launch(
-        "attention_keys_vjp",
-        (*call.arrays, of_y),
-        (logarithms, means),
-        call.of_keys(of_key),
-        call.of_keys(of_value),
-    )
+    of_y, result = call.of_queries(g[0]), call.of_queries(y[0])
+    results = call.of_queries(of_query), call.of_keys(of_key), call.of_keys(of_value)
+    if of_logarithms is None and call.fill_on_cudnn((*call.arrays, result, of_y), (logarithms,), *results):
+        return of_query, of_key, of_value
+    means = driver().xp.empty(logarithms.shape, call.wide)
+    first = of_logarithms, logarithms, means
+    call.launch("attention_queries_vjp", (*call.arrays, of_y, result), first, results[0])
+    call.launch("attention_keys_vjp", (*call.arrays, of_y), (logarithms, means), *results[1:])
     return of_query, of_key, of_value
 
 
@@ -122,7 +119,8 @@ class _Call(NamedTuple):
 
     batch: the axes of the weights before their last two, of which the first `outer` are one axis to the kernels and the
     others, the heads, another one. shared: how many heads of queries share one of keys; these are the last axis then.
-    arrays: queries, keys and values. rest: what all functions take besides arrays.
+    arrays: queries, keys and values. extras: whether there is a mask or dropout. reach: of a causal mask, the number of
+    the last key that query 0 attends to. rest: what all functions take besides arrays.
     """
 
     batch: tuple[int, ...]
@@ -131,6 +129,8 @@ class _Call(NamedTuple):
     arrays: tuple[_Matrices, ...]
     wide: Any
     extras: bool
+    scale: float
+    reach: int | None
     rest: tuple[Any, ...]
 
     def of_queries(self, x: Array) -> _Matrices:
@@ -143,6 +143,22 @@ class _Call(NamedTuple):
             return _matrices(x, self.batch, self.outer)
         return _matrices(x[..., 0, :, :], self.batch[:-1], self.outer)
 
+    def fill_on_cudnn(self, given: tuple[_Matrices, ...], statistics: tuple[Array, ...], *results: _Matrices) -> bool:
+        """Fill a result and its logarithms, or three gradients, on cuDNN, and say whether that was possible."""
+        kind = type_of(self.arrays[0].array.dtype)
+        if self.extras or kind not in HALVES or driver().cudnn is None:
+            return False
+        arrays = [*(x.array for x in given), *statistics, *(x.array for x in results)]
+        layouts = tuple(self._layout(x, i in (1, 2)) for some in (given, results) for i, x in enumerate(some))
+        fill = cudnn_attention.pull if results else cudnn_attention.attend
+        return fill(kind, arrays, layouts, self.scale, self.reach)
+
+    def _layout(self, x: _Matrices, of_keys: bool) -> Layout:
+        """How matrices lie: outer axes, heads, rows and columns."""
+        heads = prod(self.batch[self.outer :]) // (self.shared if of_keys else 1)
+        lengths = prod(self.batch[: self.outer]), heads, *x.array.shape[-2:]
+        return cudnn_attention.layout(lengths, (x.outer, x.head, x.row, 1))
+
     def launch(self, function: str, given: tuple[_Matrices, ...], statistics: tuple[Array, ...], *results: Any) -> None:
         """Run a function for all tiles of all heads."""
         query, key, value = (matrices.array for matrices in self.arrays)
@@ -151,7 +167,7 @@ class _Call(NamedTuple):
         widest = max(width, value_width)
         dtype = type_of(query.dtype)
         pads = [n for n in _WIDTHS if n >= widest]
-        if dtype in ("float16", "bfloat16") and pads and _has_tensor_cores():
+        if dtype in HALVES and pads and _has_tensor_cores():
             source, types = _on_tensor_cores, f"{dtype}, {pads[0]}, {'true' if self.extras else 'false'}"
             rows, threads, shared, parts = _sizes(function, pads[0], self.extras)
             aligned = width % 8 == value_width % 8 == 0 and all(map(_is_aligned, (*given, *results)))
@@ -203,6 +219,7 @@ def _call(
     rows, keys = query.shape[-2], key.shape[-2]
     steps = (None, 0, 0, 0, 0, 0) if mask is None else _mask(mask, batch, outer, query.dtype)
     digits = 53 if wide.itemsize == 8 else 24
+    query_start = max(-rows, min(query_start, keys))
     rest = (
         *steps,
         prod(batch[outer:]),
@@ -213,13 +230,14 @@ def _call(
         value.shape[-1],
         float(scale),
         int(is_causal),
-        max(-rows, min(query_start, keys)),
+        query_start,
         seed - (1 << 64) if seed >> 63 else seed,
         offset,
         ceil(float(wide.type(dropout_p)) * 2**digits),
         1 / (1 - dropout_p),
     )
-    return _Call(batch, outer, shared, arrays, wide, mask is not None or dropout_p > 0, rest)
+    extras = mask is not None or dropout_p > 0
+    return _Call(batch, outer, shared, arrays, wide, extras, float(scale), query_start if is_causal else None, rest)
 
 
 def _matrices(x: Array, batch: tuple[int, ...], outer: int) -> _Matrices:

@@ -9,8 +9,8 @@ from math import prod
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from ..backend import Array
-from . import cudnn
 from .columns import sum_of_rows
+from .cudnn_convolution import convolve, pull_image, pull_weight
 from .factors import wide_dtype
 from .launch import FLOATING, Source, driver, type_of, vector_length
 from .products import product
@@ -23,8 +23,8 @@ Pairs: TypeAlias = tuple[tuple[int, int], ...]
 _NARROW: Final = [f"{name}, 1, 1" for name in FLOATING]
 _WIDE: Final = [f"{pack}, {wide}" for pack in ("float, 4", "float16, 8", "bfloat16, 8") for wide in (1, 2)]
 _tiles = Source("convolution", ("conv", "conv_transpose", "conv_weight"), [*_NARROW, *_WIDE])
-_weights = Source("weights", ("turn", "sum_splits"), FLOATING)
-_windows = Source("grouped", ("slide", "slide_transposed", "slide_weight"), ROW_TYPES)
+_weights = Source("weights", ("transpose_weight", "sum_splits"), FLOATING)
+_windows = Source("grouped", ("conv_grouped", "conv_transpose_grouped", "conv_weight_grouped"), ROW_TYPES)
 
 _STAGES: Final = 3
 _STEP: Final = 64
@@ -111,9 +111,9 @@ def _(
         return y
     x, weight, bias = contiguous(x), contiguous(weight), None if bias is None else contiguous(bias)
     few = _are_few(groups, weight.shape[-1], weight.shape[0] // groups)
-    if not few and cudnn.convolve(x, weight, bias, y, stride, padding, dilation):
+    if not few and convolve(x, weight, bias, y, stride, padding, dilation):
         return y
-    return _gathered("conv", "slide", x, weight, bias, y, of, groups)
+    return _gathered("conv", x, weight, bias, y, of, groups)
 
 
 @kernel("conv_transpose", declines=True)
@@ -133,13 +133,14 @@ def _(
     if not y.size:
         return y
     x, weight, bias = contiguous(x), contiguous(weight), None if bias is None else contiguous(bias)
-    if not _are_few(groups, ins, outs) and cudnn.pull_image(x, weight, bias, y, stride, padding, dilation):
+    if not _are_few(groups, ins, outs) and pull_image(x, weight, bias, y, stride, padding, dilation):
         return y
     if ins > 1 or outs > 1:
         given, weight = weight, driver().xp.empty((groups * outs, *weight.shape[1:-1], ins), weight.dtype)
         blocks = groups * of.taps * -(-outs // 32) * -(-ins // 32)
-        _weights.launch("turn", type_of(weight.dtype), blocks, (32, 8), given, weight, groups, ins, of.taps, outs)
-    return _gathered("conv_transpose", "slide_transposed", x, weight, bias, y, of, groups)
+        arguments = given, weight, groups, ins, of.taps, outs
+        _weights.launch("transpose_weight", type_of(weight.dtype), blocks, (32, 8), *arguments)
+    return _gathered("conv_transpose", x, weight, bias, y, of, groups)
 
 
 @kernel("conv_weight", declines=True)
@@ -156,7 +157,7 @@ def _(
     y = driver().xp.empty((groups * outs, *kernel, ins), x.dtype)
     x, cotangent = contiguous(x), contiguous(cotangent)
     few = _are_few(groups, ins, outs)
-    if x.size and cotangent.size and not few and cudnn.pull_weight(x, cotangent, y, stride, padding, dilation):
+    if x.size and cotangent.size and not few and pull_weight(x, cotangent, y, stride, padding, dilation):
         return y
     if few and ins == outs == 1:
         return _summed_over_windows(x, cotangent, y, of)
@@ -199,18 +200,16 @@ def _tile(name: str, vector: int, columns: int) -> _Tile:
     return _Tile(128, 128, 2, 256) if vector > 1 and columns > 64 else _Tile(128, 64, 1, 128)
 
 
-def _gathered(
-    function: str, windowed: str, x: Array, weight: Array, bias: Array | None, y: Array, of: _Geometry, groups: int
-) -> Any:
+def _gathered(function: str, x: Array, weight: Array, bias: Array | None, y: Array, of: _Geometry, groups: int) -> Any:
     """Fill y. weight: (groups * outs, ..., ins)."""
     name, images = type_of(x.dtype), x.shape[0]
     outs, ins = weight.shape[0] // groups, weight.shape[-1]
     if _are_few(groups, ins, outs):
-        turned = weight.reshape(groups * outs, -1).T
+        by_taps = contiguous(weight.reshape(groups * outs, -1).T)
         vector = vector_length(groups, x, y, bias) if ins == outs == 1 else 1
         blocks = -(-y.size // (vector * 256))
-        arguments = x, contiguous(turned), bias, y, images, *of.arguments, groups, ins, outs
-        _windows.launch(windowed, f"{name}, {vector}", blocks, 256, *arguments)
+        arguments = x, by_taps, bias, y, images, *of.arguments, groups, ins, outs
+        _windows.launch(f"{function}_grouped", f"{name}, {vector}", blocks, 256, *arguments)
         return y
     if of.taps > _MOST_TAPS:
         return NotImplemented
@@ -233,8 +232,8 @@ def _summed_over_windows(x: Array, cotangent: Array, y: Array, of: _Geometry) ->
     splits = max(1, min(4 * driver().processors // tiles, places // 64))
     parts = driver().xp.empty((splits, *y.shape), wide_dtype(y))
     _windows.launch(
-        "slide_weight", f"{type_of(x.dtype)}, {vector}", tiles * splits, (32, 8), x, cotangent, parts, x.shape[0],
-        *of.arguments, channels, splits,
+        "conv_weight_grouped", f"{type_of(x.dtype)}, {vector}", tiles * splits, (32, 8), x, cotangent, parts,
+        x.shape[0], *of.arguments, channels, splits,
     )  # fmt: skip
     return _summed(parts, y, splits)
 

@@ -6,7 +6,7 @@ template <class T, int N>
 __device__ void read_factors(const void* factors, long long wide, long long column, wide_t<T> otherwise, wide_t<T> (&values)[N]) {
     using W = wide_t<T>;
     constexpr int L = N * sizeof(W) > 16 ? 16 / sizeof(W) : N;  // of which 16 bytes are
-    const bool aligned = reinterpret_cast<unsigned long long>(factors) % 16 == 0;
+    const bool aligned = is_aligned(factors);
     if (!factors) {
 #pragma unroll
         for (int k = 0; k < N; ++k) values[k] = otherwise;

@@ -1,18 +1,17 @@
 """Weights and biases, one for each column of an array, and their gradients."""
 
-from typing import Any, Final
+from typing import Any
 
 from ..backend import Array
+from ..dtypes import is_half
 from .launch import Source, driver
 
 __all__ = ["empty_factors", "sum_parts", "wide_dtype", "width_of"]
 
-_HALVES: Final = ("float16", "bfloat16")
-
 
 def wide_dtype(x: Array) -> Any:
     """What is calculated in for an array: float32 for half precision, else its own dtype."""
-    return driver().xp.float32 if x.dtype.name in _HALVES else x.dtype
+    return driver().xp.float32 if is_half(x.dtype) else x.dtype
 
 
 def width_of(x: Array, *factors: Array | None) -> int | None:

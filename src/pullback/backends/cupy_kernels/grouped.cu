@@ -6,7 +6,7 @@
 // The weight is (taps, ins, groups * outs) here, so that neighbouring threads read neighbours. N is 1 unless groups are
 // of one channel each.
 template <class T, int N, bool transposed>
-__device__ void slide(
+__device__ void convolve(
     const T* x, const T* weight, const T* bias, T* y, long long images, AXES, long long groups, long long ins, long long outs
 ) {
     using V = wide_t<T>;
@@ -60,20 +60,20 @@ __device__ void slide(
 }
 
 template <class T, int N>
-__global__ void slide(
+__global__ void conv_grouped(
     const T* x, const T* weight, const T* bias, T* y, long long images, AXES, long long groups, long long ins, long long outs
 ) {
-    slide<T, N, false>(
+    convolve<T, N, false>(
         x, weight, bias, y, images, from1, from2, from3, to1, to2, to3, kernel1, kernel2, kernel3, stride1, stride2,
         stride3, dilation1, dilation2, dilation3, before1, before2, before3, groups, ins, outs
     );
 }
 
 template <class T, int N>
-__global__ void slide_transposed(
+__global__ void conv_transpose_grouped(
     const T* x, const T* weight, const T* bias, T* y, long long images, AXES, long long groups, long long ins, long long outs
 ) {
-    slide<T, N, true>(
+    convolve<T, N, true>(
         x, weight, bias, y, images, from1, from2, from3, to1, to2, to3, kernel1, kernel2, kernel3, stride1, stride2,
         stride3, dilation1, dilation2, dilation3, before1, before2, before3, groups, ins, outs
     );
@@ -84,7 +84,7 @@ constexpr int TOGETHER = 9;  // how many elements of the kernel a block has the 
 // For groups of one channel: the gradient with respect to the weight, as parts (splits, channels, taps). A block has 32
 // packs of channels, and a part of the places; its rows of threads take turns at them.
 template <class T, int N>
-__global__ void __launch_bounds__(256) slide_weight(
+__global__ void __launch_bounds__(256) conv_weight_grouped(
     const T* x, const T* g, wide_t<T>* parts, long long images, AXES, long long channels, long long splits
 ) {
     using V = wide_t<T>;

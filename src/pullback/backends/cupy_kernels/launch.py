@@ -201,7 +201,7 @@ class CupyDriver:
             found = import_module("cudnn")
             found.backend_version_string()
         except Exception as error:  # a library that is not found is told in many ways
-            _log.warning("convolutions run without cuDNN: its frontend is installed, but finds no cuDNN (%s)", error)
+            _log.warning("cuDNN is not used: nvidia-cudnn-frontend is installed, but finds no cuDNN (%s)", error)
             return None
         return found
 

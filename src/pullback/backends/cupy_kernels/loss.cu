@@ -1,4 +1,5 @@
 // Cross-entropy between rows of logits and their classes. A class that there is not makes NaN: nobody else looks.
+// Logits and their gradient are in T; losses and their gradient in R: T itself, or the type that is calculated in.
 #include "numbers.cuh"
 
 // The classes of rows, in int or in long long, and what each class weighs.
@@ -54,8 +55,8 @@ __device__ void scan_row(const T* x, long long columns, wide_t<T>& greatest, wid
     total = reduce_row(most == -INFINITY ? (W)0 : sum * exp(most - greatest), Sum());
 }
 
-// The loss of each row, and what its target counts. `losses` is in T where nothing is reduced: `counts` is null then.
-template <class T>
+// The loss of each row, and what its target counts. `losses` is in R where nothing is reduced: `counts` is null then.
+template <class T, class R>
 __global__ void __launch_bounds__(1024) cross_entropy(const T* logits, const void* targets, const wide_t<T>* weights, void* losses,
                                                       wide_t<T>* counts, long long rows, long long columns,
                                                       long long narrow_targets, long long ignored, double smoothing) {
@@ -87,12 +88,12 @@ __global__ void __launch_bounds__(1024) cross_entropy(const T* logits, const voi
         static_cast<W*>(losses)[row] = loss;
         counts[row] = count;
     } else {
-        static_cast<T*>(losses)[row] = narrow<T>(loss);
+        static_cast<R*>(losses)[row] = narrow<R>(loss);
     }
 }
 
 // What the target of each row counts.
-template <class T>
+template <class T, class R>
 __global__ void count_targets(const void* targets, const wide_t<T>* weights, wide_t<T>* counts, long long rows, long long columns,
                               long long narrow_targets, long long ignored) {
     const long long row = (long long)blockIdx.x * blockDim.x + threadIdx.x;
@@ -103,8 +104,8 @@ __global__ void count_targets(const void* targets, const wide_t<T>* weights, wid
 // The sums of two arrays of `size` numbers, or of the second alone; each of several blocks leaves its own in `parts`,
 // (blocks, 2), always added in the same order. A single block ends the work: `total` is the second sum, 1 where that is 0;
 // and `result` the first, or with `is_mean` the first over the second, of nothing NaN.
-template <class T>
-__global__ void __launch_bounds__(1024) add_up(const wide_t<T>* first, const wide_t<T>* second, wide_t<T>* parts, T* result,
+template <class T, class R>
+__global__ void __launch_bounds__(1024) add_up(const wide_t<T>* first, const wide_t<T>* second, wide_t<T>* parts, R* result,
                                                wide_t<T>* total, long long size, long long step, long long is_mean) {
     using W = wide_t<T>;
     W sums[2] = {};
@@ -120,14 +121,14 @@ __global__ void __launch_bounds__(1024) add_up(const wide_t<T>* first, const wid
         parts[2 * blockIdx.x + 1] = sums[1];
     } else {
         if (total) *total = sums[1] == 0 ? (W)1 : sums[1];
-        if (result) *result = narrow<T>(!is_mean ? sums[0] : sums[1] == 0 ? (W)NAN : sums[0] / sums[1]);
+        if (result) *result = narrow<R>(!is_mean ? sums[0] : sums[1] == 0 ? (W)NAN : sums[0] / sums[1]);
     }
 }
 
 // The gradient of the logits. g: of each row with `of_rows`, else one for all; over `total`, where that is given.
 // all_weights: the sum of the weights of all classes, where targets are smoothed and classes weighted.
-template <class T>
-__global__ void __launch_bounds__(1024) cross_entropy_vjp(const T* g, const T* logits, const void* targets, const wide_t<T>* weights,
+template <class T, class R>
+__global__ void __launch_bounds__(1024) cross_entropy_vjp(const R* g, const T* logits, const void* targets, const wide_t<T>* weights,
                                                           const wide_t<T>* total, const wide_t<T>* all_weights, T* gx,
                                                           long long rows, long long columns, long long narrow_targets,
                                                           long long ignored, long long of_rows, double smoothing) {

@@ -3,12 +3,17 @@
 from typing import Any, Final
 
 from ..backend import Array
+from ..dtypes import HALVES
 from .factors import wide_dtype
 from .launch import FLOATING, Source, driver, type_of
-from .rows import contiguous, is_floating, rows_of, threads_for
+from .rows import are_floating, contiguous, rows_of, threads_for
+from .softmax import result_dtype
 from .table import kernel
 
-_source = Source("loss", ("cross_entropy", "count_targets", "add_up", "cross_entropy_vjp"), FLOATING)
+_TYPES: Final = [*(f"{name}, {name}" for name in FLOATING), *(f"{half}, float" for half in HALVES)]
+"""Of the logits, and of the losses."""
+
+_source = Source("loss", ("cross_entropy", "count_targets", "add_up", "cross_entropy_vjp"), _TYPES)
 
 _BLOCK: Final = 256
 _ADDED: Final = 1 << 14
@@ -26,21 +31,24 @@ def _(
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
     reduction: str = "mean",
+    dtype: Any = None,
 ) -> Any:
     if reduction not in ("mean", "sum", "none") or not _are_classes(logits, target, weight, label_smoothing):
         return NotImplemented
+    of_losses = result_dtype(logits, dtype)
+    if of_losses is None:
+        return NotImplemented
     logits, target, weight, narrow = _given(logits, target, weight)
-    empty, kind, rows, columns = driver().xp.empty, type_of(logits.dtype), rows_of(logits), logits.shape[-1]
-    is_reduced = reduction != "none"
-    losses = empty(target.shape, wide_dtype(logits) if is_reduced else logits.dtype)
+    empty, rows, columns = driver().xp.empty, rows_of(logits), logits.shape[-1]
+    result, is_reduced = empty(target.shape if reduction == "none" else (), of_losses), reduction != "none"
+    kind = _types(logits, result)
+    losses = empty(target.shape, wide_dtype(logits)) if is_reduced else result
     counts = empty(target.shape, losses.dtype) if is_reduced else None
     blocks, threads = _threads(rows, columns, logits)
     numbers = rows, columns, narrow, int(ignore_index), float(label_smoothing)
     _source.launch("cross_entropy", kind, blocks, threads, logits, target, weight, losses, counts, *numbers)
-    if counts is None:
-        return losses
-    result = empty((), logits.dtype)
-    _add_up(kind, losses, counts, result, None, reduction == "mean")
+    if counts is not None:
+        _add_up(kind, losses, counts, result, None, reduction == "mean")
     return result
 
 
@@ -55,10 +63,10 @@ def _(
     label_smoothing: float,
     reduction: str,
 ) -> Any:
-    if not _are_classes(logits, target, weight, label_smoothing) or g.dtype != logits.dtype:
+    if not _are_classes(logits, target, weight, label_smoothing) or g.dtype not in (logits.dtype, wide_dtype(logits)):
         return NotImplemented
     logits, target, weight, narrow = _given(logits, target, weight)
-    xp, kind, rows, columns = driver().xp, type_of(logits.dtype), rows_of(logits), logits.shape[-1]
+    xp, kind, rows, columns = driver().xp, _types(logits, g), rows_of(logits), logits.shape[-1]
     wide, total, all_weights = wide_dtype(logits), None, None
     facts = rows, columns, narrow, int(ignore_index)
     if reduction == "mean":
@@ -82,10 +90,15 @@ def _are_classes(logits: Array, target: Array, weight: Array | None, label_smoot
         and logits.size > 0
         and target.shape == logits.shape[:-1]
         and target.dtype.kind in "iu"
-        and is_floating(logits)
+        and are_floating(logits)
         and (weight is None or weight.shape == logits.shape[-1:])
         and 0 <= label_smoothing <= 1
     )
+
+
+def _types(logits: Array, losses: Array) -> str:
+    """What the source is compiled for; losses: they, or their gradient."""
+    return f"{type_of(logits.dtype)}, {type_of(losses.dtype)}"
 
 
 def _given(logits: Array, target: Array, weight: Array | None) -> tuple[Array, Array, Array | None, int]:

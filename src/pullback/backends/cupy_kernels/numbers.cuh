@@ -61,6 +61,9 @@ __device__ inline bfloat16 narrow<bfloat16>(float x) {
     return {(unsigned short)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)};  // to the nearest, and to even in between
 }
 
+// Whether 16 bytes can be read there at once.
+__device__ inline bool is_aligned(const void* address) { return reinterpret_cast<unsigned long long>(address) % 16 == 0; }
+
 // N neighbours in memory, read and written at once.
 template <class T, int N>
 struct alignas(sizeof(T) * N) Pack {

@@ -14,8 +14,3 @@ struct Part {
         count = row[2];
     }
 };
-
-template <class T>
-__device__ bool is_aligned(const T* address) {
-    return reinterpret_cast<unsigned long long>(address) % 16 == 0;
-}

@@ -56,76 +56,51 @@ __global__ void random_integers(T* numbers, long long size, long long seed, long
     store(numbers + place, size - place, values);
 }
 
-// How many binary digits a value of each type holds.
-template <class T>
-struct Digits;
-template <>
-struct Digits<double> {
-    static constexpr int count = 53;
-};
-template <>
-struct Digits<float> {
-    static constexpr int count = 24;
-};
-template <>
-struct Digits<float16> {
-    static constexpr int count = 11;
-};
-template <>
-struct Digits<bfloat16> {
-    static constexpr int count = 8;
-};
-
 // From double; to half precision by way of float.
 template <class T>
 __device__ T round_to(double x) {
     return narrow<T>((wide_t<T>)x);
 }
 
+// As many bits of a word are taken as the type has binary digits.
 template <class T>
-__global__ void random_uniform(T* out, long long size, long long seed, long long offset, double low, double high) {
+__global__ void random_uniform(T* out, long long size, long long seed, long long offset, long long digits, double low, double high) {
     const long long block = block_of_thread(), place = 4 * block;
     if (place >= size) return;
-    constexpr int digits = Digits<T>::count;
+    const double scale = 1.0 / (1ULL << digits);
     const T first = round_to<T>(low), last = round_to<T>(high);
     unsigned long long words[4];
     philox(offset + block, seed, words);
     T values[4];
 #pragma unroll
     for (int k = 0; k < 4; ++k) {
-        const double unit = (double)(words[k] >> (64 - digits)) * (1.0 / (1ULL << digits));
+        const double unit = (double)(words[k] >> (64 - digits)) * scale;
         values[k] = round_to<T>(unit * (high - low) + low);
         if (widen(values[k]) == widen(last)) values[k] = first;
     }
     store(out + place, size - place, values);
 }
 
+// The coefficients are given from the highest power down.
+template <int N>
+__device__ double polynomial(const double (&coefficients)[N], double x) {
+    double total = coefficients[0];
+#pragma unroll
+    for (int k = 1; k < N; ++k) total = total * x + coefficients[k];
+    return total;
+}
+
 // Two normal values for two words, see ops/random/distributions.py: these are its lines.
 __device__ inline void normal_pair(unsigned long long distance, unsigned long long direction, double& x, double& y) {
-    const long long root_half = 0x3FE6A09E667F3BCD;  // the bits of sqrt(1/2)
+    const long long root_half = __double_as_longlong(ROOT_HALF);
     const long long bits = __double_as_longlong(1 - (double)(long long)(distance >> 11) * 0x1p-53) - root_half;
     const double u = __longlong_as_double((bits & 0xFFFFFFFFFFFFF) + root_half);
     const double s = (u - 1) / (u + 1);
-    double z = s * s;
-    double p = z * -0.2959189896007911 + -0.30628101246687367;
-    p = p * z + -0.3636712864164464;
-    p = p * z + -0.4444439714670376;
-    p = p * z + -0.5714285748477022;
-    p = p * z + -0.7999999999882939;
-    p = p * z + -1.3333333333333468;
-    p = p * z + -4.0;
-    const double square = s * p - (double)(bits >> 52) * 1.3862943611198906;
+    const double square = s * polynomial({LOGARITHM}, s * s) - (double)(bits >> 52) * TWICE_LOG_2;
 
     const double quarters = (double)((long long)direction >> 11) * 0x1p-51;
     const double turns = rint(quarters), rest = quarters - turns;
-    z = rest * rest;
-    p = z * 5.633720856452633e-08 + -3.5986417534099325e-06;
-    p = p * z + 0.00016044115029141055;
-    p = p * z + -0.004681754132282397;
-    p = p * z + 0.07969262624603957;
-    p = p * z + -0.6459640975062443;
-    p = p * z + 1.5707963267948966;
-    const double sine = rest * p;
+    const double sine = rest * polynomial({SINE}, rest * rest);
 
     const double along = sqrt(square * (1 - sine * sine)), across = sqrt(square) * sine;
     const double to_right = 1 - fabs(turns), to_top = turns + turns * to_right;

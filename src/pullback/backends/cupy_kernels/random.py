@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from ..backend import Array
 from ..host import host
+from ..random_numbers import LOGARITHM, ROOT_HALF, SINE, TWICE_LOG_2, digits_of
 from .launch import FLOATING, Source, driver, type_of
 from .table import kernel
 
@@ -13,10 +14,22 @@ _OPTIONS: Final = ("-fmad=false",)
 _WIDEST: Final = 1 << 32
 """The most whole numbers to choose from with one word of bits each."""
 
-_bits = Source("random", ("random_bits",), ("long long",), _OPTIONS)
-_mask = Source("random", ("random_mask",), ("bool",), _OPTIONS)
-_integers = Source("random", ("random_integers",), ("int", "long long"), _OPTIONS)
-_floating = Source("random", ("random_uniform", "random_normal"), FLOATING, _OPTIONS)
+_NUMBERS: Final = {"LOGARITHM": LOGARITHM, "ROOT_HALF": (ROOT_HALF,), "SINE": SINE, "TWICE_LOG_2": (TWICE_LOG_2,)}
+
+
+class _Source(Source):
+    """The source, with the numbers that stand in `random_numbers`."""
+
+    @property
+    def code(self) -> str:
+        """The text, in which each name stands for numbers with commas between them."""
+        return "".join(f"#define {name} {', '.join(map(repr, of))}\n" for name, of in _NUMBERS.items()) + super().code
+
+
+_bits = _Source("random", ("random_bits",), ("long long",), _OPTIONS)
+_mask = _Source("random", ("random_mask",), ("bool",), _OPTIONS)
+_integers = _Source("random", ("random_integers",), ("int", "long long"), _OPTIONS)
+_floating = _Source("random", ("random_uniform", "random_normal"), FLOATING, _OPTIONS)
 
 
 @kernel("random_bits")
@@ -41,7 +54,8 @@ def _(like: Array, *, seed: int, offset: int, shape: tuple[int, ...], low: int, 
 def _(like: Array, *, seed: int, offset: int, shape: tuple[int, ...], low: float = 0.0, high: float = 1.0) -> Any:
     if type_of(like.dtype) not in FLOATING:
         return NotImplemented
-    return _drawn(_floating, "random_uniform", shape, like.dtype, seed, offset, float(low), float(high))
+    parameters = digits_of(like.dtype), float(low), float(high)
+    return _drawn(_floating, "random_uniform", shape, like.dtype, seed, offset, *parameters)
 
 
 @kernel("random_normal", declines=True)

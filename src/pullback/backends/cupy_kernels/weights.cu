@@ -3,7 +3,7 @@
 
 // A weight (groups, outs, taps, ins) as (groups, ins, taps, outs), by squares of 32 by 32.
 template <class T>
-__global__ void turn(const T* weight, T* turned, long long groups, long long outs, long long taps, long long ins) {
+__global__ void transpose_weight(const T* weight, T* transposed, long long groups, long long outs, long long taps, long long ins) {
     __shared__ T square[32][33];
     const long long tiles_of_ins = (ins + 31) / 32, tiles_of_outs = (outs + 31) / 32;
     long long rest = blockIdx.x;
@@ -18,7 +18,7 @@ __global__ void turn(const T* weight, T* turned, long long groups, long long out
     __syncthreads();
     for (int i = threadIdx.y; i < 32; i += blockDim.y)
         if (in + i < ins && out + threadIdx.x < outs)
-            turned[((group * ins + in + i) * taps + tap) * outs + out + threadIdx.x] = square[threadIdx.x][i];
+            transposed[((group * ins + in + i) * taps + tap) * outs + out + threadIdx.x] = square[threadIdx.x][i];
 }
 
 // The sum of what all splits have, (splits, count), in their order.

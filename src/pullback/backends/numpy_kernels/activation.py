@@ -5,6 +5,7 @@ from math import pi, sqrt
 from typing import Any
 
 from ..declining import declining
+from ..dtypes import dtype_name, is_half
 from ..host import host as np
 from ..memory import empty
 from ..numba_kernels import activation as elementwise
@@ -12,7 +13,7 @@ from ..numba_kernels import softmax as rows
 from ..numba_kernels.compiling import in_parts, is_float, is_worthwhile
 from .table import kernel, kernels
 
-__all__ = ["are_worthwhile", "in_rows"]
+__all__ = ["are_worthwhile", "in_dtype", "in_rows"]
 
 
 def are_worthwhile(*arrays: Any) -> bool:
@@ -21,6 +22,14 @@ def are_worthwhile(*arrays: Any) -> bool:
     if not is_worthwhile(x.size):
         return False
     return is_float(x.dtype) and all(a.shape == x.shape and a.dtype == x.dtype for a in arrays)
+
+
+def in_dtype(x: Any, dtype: Any) -> Any:
+    """A floating array in the dtype that an op was told to compute in; None where kernels leave that to its lines."""
+    name = dtype_name(dtype)
+    if name not in ("float32", "float64") or not (x.dtype.kind == "f" or is_half(x.dtype)):
+        return None
+    return x.astype(name, copy=False)
 
 
 def in_rows(function: Callable[..., None], *arrays: Any) -> Any:
@@ -43,8 +52,9 @@ def _(g: Any, y: Any) -> Any:
 
 
 @kernel("softmax", declines=True)
-def _(x: Any, *, axis: int = -1) -> Any:
-    if not x.size or x.dtype.char not in "fd":
+def _(x: Any, *, axis: int = -1, dtype: Any = None) -> Any:
+    x = x if dtype is None else in_dtype(x, dtype)
+    if x is None or not x.size or x.dtype.char not in "fd":
         return NotImplemented
     if axis in (-1, x.ndim - 1) and are_worthwhile(x):
         return in_rows(rows.softmax, x)
@@ -54,7 +64,7 @@ def _(x: Any, *, axis: int = -1) -> Any:
 
 
 @kernel("softmax.vjp(x)", declines=True)
-def _(g: Any, y: Any, *, axis: int) -> Any:
+def _(g: Any, y: Any, x_dtype: Any, *, axis: int) -> Any:
     if y.dtype.char not in "fd":
         return NotImplemented
     if axis in (-1, y.ndim - 1) and are_worthwhile(g, y):
@@ -65,8 +75,9 @@ def _(g: Any, y: Any, *, axis: int) -> Any:
 
 
 @kernel("log_softmax", declines=True)
-def _(x: Any, *, axis: int = -1) -> Any:
-    if not x.size or x.dtype.char not in "fd":
+def _(x: Any, *, axis: int = -1, dtype: Any = None) -> Any:
+    x = x if dtype is None else in_dtype(x, dtype)
+    if x is None or not x.size or x.dtype.char not in "fd":
         return NotImplemented
     if axis in (-1, x.ndim - 1) and are_worthwhile(x):
         return in_rows(rows.log_softmax, x)
@@ -76,7 +87,7 @@ def _(x: Any, *, axis: int = -1) -> Any:
 
 
 @kernel("log_softmax.vjp(x)", declines=True)
-def _(g: Any, y: Any, *, axis: int) -> Any:
+def _(g: Any, y: Any, x_dtype: Any, *, axis: int) -> Any:
     if y.dtype.char not in "fd":
         return NotImplemented
     if axis in (-1, y.ndim - 1) and are_worthwhile(g, y):

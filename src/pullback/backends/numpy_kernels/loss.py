@@ -6,7 +6,7 @@ from ..host import host as np
 from ..memory import empty
 from ..numba_kernels import softmax as compiled
 from ..numba_kernels.compiling import in_parts
-from .activation import are_worthwhile
+from .activation import are_worthwhile, in_dtype
 from .table import kernel
 
 
@@ -19,7 +19,10 @@ def _(
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
     reduction: str = "mean",
+    dtype: Any = None,
 ) -> Any:
+    if dtype is not None:
+        logits = in_dtype(logits, dtype)
     known = reduction in ("mean", "sum", "none")
     if not (known and _plain_classes(logits, target, weight, ignore_index, label_smoothing)):
         return NotImplemented
@@ -48,6 +51,8 @@ def _(
     label_smoothing: float,
     reduction: str,
 ) -> Any:
+    if logits.dtype != g.dtype:
+        logits = in_dtype(logits, g.dtype)
     if not _plain_classes(logits, target, weight, ignore_index, label_smoothing):
         return NotImplemented
     if reduction == "mean":
@@ -68,6 +73,8 @@ def _(
 
 def _plain_classes(logits: Any, target: Any, weight: Any, ignore_index: int, label_smoothing: float) -> bool:
     """Whether the targets are classes, all of them valid, and nothing is weighted, smoothed or ignored."""
+    if logits is None:
+        return False
     classes = logits.shape[-1] if logits.ndim else 0
     return bool(
         weight is None

@@ -3,7 +3,7 @@
 from math import prod
 from typing import Any
 
-from ..bfloat16 import is_half
+from ..dtypes import is_half
 from ..host import host as np
 from ..memory import empty
 from ..numba_kernels import is_float, is_worthwhile

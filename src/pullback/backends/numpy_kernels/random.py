@@ -8,13 +8,12 @@ from math import prod
 from threading import local
 from typing import Any
 
-from ..dtypes import dtype_name
 from ..host import host as np
 from ..memory import empty
 from ..numba_kernels import is_float, is_worthwhile
 from ..numba_kernels.compiling import in_parts
 from ..numba_kernels.random import masked, normals
-from ..random_numbers import DIGITS, LOGARITHM, ROOT_HALF, SINE, TWICE_LOG_2
+from ..random_numbers import LOGARITHM, ROOT_HALF, SINE, TWICE_LOG_2, digits_of
 from .table import kernel
 
 _PIECE = 1 << 14
@@ -36,7 +35,7 @@ def _(like: Any, *, seed: int, offset: int, size: int) -> Any:
 
 @kernel("random_uniform")
 def _(like: Any, *, seed: int, offset: int, shape: tuple[int, ...], low: float = 0.0, high: float = 1.0) -> Any:
-    digits = DIGITS.get(dtype_name(like.dtype), 24)
+    digits = digits_of(like.dtype)
     values = empty(shape, like.dtype)
     scale, ends = (high - low) * 2.0**-digits, _rounded(np.asarray([low, high]), like.dtype)
 

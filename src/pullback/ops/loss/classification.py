@@ -1,7 +1,7 @@
 """Losses of classification: a score for each class, along the last axis."""
 
 from math import nan, prod
-from typing import Literal
+from typing import Any, Literal
 
 from ...autodiff.autocast import autocasts_to
 from ...autodiff.examples import example, integers, normal, probabilities, uniform, values
@@ -28,9 +28,10 @@ __all__ = [
         example(normal(3, 3), values([0, 2, 1], differentiable=False), ignore_index=2),
         example(normal(2, 4, 3), integers(2, 4, high=3), uniform(3), reduction="none"),
         example(normal(6, 3), probabilities(6, 3), uniform(3), label_smoothing=0.2),
+        example(normal(6, 3), integers(6, high=3), dtype="float64"),
     ]
 )
-def cross_entropy(
+def _cross_entropy(
     xp: Namespace,
     logits: Array,
     target: Array,
@@ -40,18 +41,11 @@ def cross_entropy(
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
     reduction: Reduction = "mean",
+    dtype: Any = None,
 ) -> Array:
     """Cross-entropy between logits and a class, per sample, reduced.
 
-    logits: (N, ..., C), floating. target: (N, ...) integer classes, or (N, ..., C) probabilities.
-    weight: (C,), rescales each class, or None. ignore_index: a class that costs nothing.
-    label_smoothing: the share of each target that is spread evenly over the classes.
-    Returns a 0-d array for "mean" and "sum", (N, ...) for "none", in the dtype of `logits`. With classes,
-    "mean" is weighted by the classes' weights.
-    Raises ValueError when a class lies outside [0, C) and is not `ignore_index`; of a target on a device, which would
-    have to be waited for, nobody looks at the values.
-
-    Computed as logsumexp(logits) - logits[target], so it never overflows.
+    dtype: what is computed in and given; by default that of `logits`.
     """
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing is a share between 0 and 1; got {label_smoothing!r}")
@@ -65,7 +59,7 @@ def cross_entropy(
     return _mean(xp, xp.sum(losses), total) if reduction == "mean" else reduced(xp, losses, reduction)
 
 
-@cross_entropy.vjp("logits")
+@_cross_entropy.vjp("logits")
 @in_float32
 def _(
     xp: Namespace,
@@ -78,12 +72,13 @@ def _(
     label_smoothing: float,
     reduction: Reduction,
 ) -> Array:
+    logits = beside(xp, logits, g)
     share, total = _shares(xp, logits, target, weight, ignore_index, label_smoothing)
     g = g / _divisor(xp, total) if reduction == "mean" else g if reduction == "sum" else xp.expand_dims(g, axis=-1)
     return g * (softmax(logits) * xp.sum(share, axis=-1, keepdims=True) - share)
 
 
-@cross_entropy.vjp("target")
+@_cross_entropy.vjp("target")
 @in_float32
 def _(
     xp: Namespace,
@@ -95,10 +90,42 @@ def _(
     label_smoothing: float,
     reduction: Reduction,
 ) -> Array:
+    logits = beside(xp, logits, g)
     _, total = _shares(xp, logits, target, weight, -100, 0.0)
     g = g / _divisor(xp, total) if reduction == "mean" else g if reduction == "sum" else xp.expand_dims(g, axis=-1)
     slope = -(1 - label_smoothing) * log_softmax(logits)
     return g * (slope if weight is None else slope * beside(xp, weight, slope))
+
+
+def cross_entropy(
+    logits: Array,
+    target: Array,
+    weight: Array | None = None,
+    *,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: Reduction = "mean",
+) -> Array:
+    """Cross-entropy between logits and a class, per sample, reduced.
+
+    logits: (N, ..., C), floating. target: (N, ...) integer classes, or (N, ..., C) probabilities.
+    weight: (C,), rescales each class, or None. ignore_index: a class that costs nothing.
+    label_smoothing: the share of each target that is spread evenly over the classes.
+    Returns a 0-d array for "mean" and "sum", (N, ...) for "none", in the dtype of `logits`; inside `autocast` in
+    float32, without a copy of logits of half precision. With classes, "mean" is weighted by the classes' weights.
+    Raises ValueError when a class lies outside [0, C) and is not `ignore_index`; of a target on a device, which would
+    have to be waited for, nobody looks at the values.
+
+    Computed as logsumexp(logits) - logits[target], so it never overflows.
+    """
+    return _cross_entropy(
+        logits,
+        target,
+        weight,
+        ignore_index=ignore_index,
+        label_smoothing=label_smoothing,
+        reduction=reduction,
+    )
 
 
 def _shares(

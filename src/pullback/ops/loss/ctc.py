@@ -8,7 +8,7 @@ from ...autodiff.autocast import autocasts_to
 from ...autodiff.examples import example, integers, normal, values
 from ...autodiff.op import op
 from ...autodiff.tensor import array_of
-from ...backends import Array, Namespace, array_beside, backend_of, dtype_name, find_backend_of
+from ...backends import Array, Namespace, array_beside, backend_of, dtype_name, find_backend_of, is_half
 from ...backends.host import host
 from ..data_types import astype
 from ..elementwise import clip, logaddexp
@@ -74,7 +74,7 @@ def ctc_loss(
         raise ValueError(f"blank is one of the classes, in [0, {log_probs.shape[-1]}); got {blank!r}")
     check_reduction(reduction)
     dtype = log_probs.dtype
-    if dtype_name(dtype) in ("float16", "bfloat16"):
+    if is_half(dtype):
         log_probs = astype(log_probs, "float32")  # sums over time outgrow these
     single = len(log_probs.shape) == 2
     if single:

@@ -4,20 +4,14 @@ from collections.abc import Sequence
 
 from ...autodiff.examples import example, normal
 from ...autodiff.op import op
-from ...backends import Array, Namespace, dtype_name
-from ...backends.random_numbers import DIGITS
+from ...backends import Array, Namespace
 
-__all__ = ["digits_of", "multiply", "philox", "random_bits", "shift_right"]
+__all__ = ["multiply", "philox", "random_bits", "shift_right"]
 
 _WORD = 1 << 64
 _MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
 _WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
 _LOW = 0xFFFFFFFF
-
-
-def digits_of(like: Array) -> int:
-    """How many binary digits a value of an array's dtype holds."""
-    return DIGITS.get(dtype_name(like.dtype), 24)
 
 
 @op(differentiable=False, examples=[example(normal(1), seed=3, offset=0, size=11)])

@@ -10,12 +10,12 @@ from ...autodiff.examples import normal as _normal_values
 from ...autodiff.examples import values as _values
 from ...autodiff.op import Op, op
 from ...autodiff.tensor import Tensor
-from ...backends import Array, Namespace, dtype_name
+from ...backends import KINDS, Array, Namespace, dtype_name, is_half
 from ...backends.host import host
-from ...backends.random_numbers import LOGARITHM, ROOT_HALF, SINE, TWICE_LOG_2
+from ...backends.random_numbers import LOGARITHM, ROOT_HALF, SINE, TWICE_LOG_2, digits_of
 from ..creation import empty
 from ..special.polynomials import polynomial
-from .bits import digits_of, multiply, random_bits, shift_right
+from .bits import multiply, random_bits, shift_right
 from .generator import Generator, default_generator
 
 __all__ = [
@@ -46,7 +46,7 @@ def random_uniform(
     As many bits are taken as the dtype has digits; it is scaled in float64. What rounding brings up to `high` is `low`.
     """
     bits = random_bits(like, seed=seed, offset=offset, size=prod(shape))
-    digits = digits_of(like)
+    digits = digits_of(like.dtype)
     units = xp.astype(shift_right(xp, bits, 64 - digits), xp.float64) * 2.0**-digits
     values = _rounded(xp, units * (high - low) + low, like)
     return xp.reshape(xp.where(values == _number(xp, high, like), _number(xp, low, like), values), shape)
@@ -150,8 +150,7 @@ def words_of_integers(n: int) -> int:
 
 def _rounded(xp: Namespace, values: Array, like: Array) -> Array:
     """Values of float64 in the dtype of `like`; in half precision by way of float32, as most libraries round."""
-    half = dtype_name(like.dtype) in ("float16", "bfloat16")
-    return xp.astype(xp.astype(values, xp.float32) if half else values, like.dtype)
+    return xp.astype(xp.astype(values, xp.float32) if is_half(like.dtype) else values, like.dtype)
 
 
 def _number(xp: Namespace, value: float, like: Array) -> Array:
@@ -168,8 +167,14 @@ def uniform(
     device: Any = None,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Uniform values in [low, high), on the current backend; float32 unless `dtype` says otherwise."""
+    """Uniform values in [low, high), on the current backend; float32 unless `dtype` says otherwise.
+
+    Raises ValueError where low is above high, TypeError for a dtype that is not real floating.
+    """
     shape = _lengths(shape)
+    if not low <= high:
+        raise ValueError(f"low is at most high; got {low} and {high}")
+    _check_real("uniform", dtype)
     return _draw(random_uniform, prod(shape), shape, dtype, device, generator, low=float(low), high=float(high))
 
 
@@ -182,8 +187,14 @@ def normal(
     device: Any = None,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Normal values, on the current backend; float32 unless `dtype` says otherwise."""
+    """Normal values, on the current backend; float32 unless `dtype` says otherwise.
+
+    Raises ValueError where std is negative, TypeError for a dtype that is not real floating.
+    """
     shape = _lengths(shape)
+    if not std >= 0:
+        raise ValueError(f"std is not negative; got {std}")
+    _check_real("normal", dtype)
     return _draw(random_normal, prod(shape) + 1, shape, dtype, device, generator, mean=float(mean), std=float(std))
 
 
@@ -224,6 +235,14 @@ def _lengths(shape: int | Sequence[int]) -> tuple[int, ...]:
     if not all(hasattr(n, "__index__") and index(n) >= 0 for n in lengths):
         raise ValueError(f"a shape is made of whole numbers, none of them negative; got {shape!r}")
     return tuple(map(index, lengths))
+
+
+def _check_real(name: str, dtype: Any) -> None:
+    if dtype is not None and dtype_name(dtype) not in KINDS["real floating"]:
+        raise TypeError(
+            f"{name} values are of a real floating dtype; got {dtype_name(dtype)}. Draw whole numbers with "
+            "pb.random.integers, or cast: .astype(...)"
+        )
 
 
 def _draw(

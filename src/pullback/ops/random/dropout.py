@@ -6,10 +6,11 @@ from math import ceil, frexp, ldexp, prod
 from ...autodiff.examples import boolean, example, normal
 from ...autodiff.op import op
 from ...autodiff.tensor import Tensor
-from ...backends import Array, Namespace
+from ...backends import Array, Namespace, raise_clearly
+from ...backends.random_numbers import digits_of
 from ..floating import check_floating
 from ..precision import in_float32
-from .bits import digits_of, random_bits, shift_right
+from .bits import random_bits, shift_right
 from .generator import Generator, default_generator
 
 __all__ = ["alpha_dropout", "drop_path", "dropout"]
@@ -21,15 +22,16 @@ def dropout(
     *,
     p: float = 0.5,
     training: bool = True,
-    axes: Sequence[int] | None = None,
+    axes: Sequence[int] | int | None = None,
     generator: Generator | None = None,
 ) -> Array:
     """x with a share `p` of its elements set to 0 and the others scaled by 1 / (1 - p) (Srivastava et al., 2014).
 
     axes: the axes along which it is drawn anew; what differs along other axes only is dropped together. None for all:
-        each element by itself. (0, -1) drops whole channels, (0,) whole samples.
+        each element by itself. (0, -1) drops whole channels, 0 whole samples.
     Returns x itself when not training.
-    Raises ValueError when p lies outside [0, 1], TypeError where something is to be dropped of integers.
+    Raises ValueError when p lies outside [0, 1], TypeError where something is to be dropped of integers, IndexError for
+    axes that x does not have.
 
     >>> import pullback as pb
     >>> dropout(pb.ones((2, 3)), p=0.5, axes=(0,), generator=pb.Generator(1)).tolist()
@@ -50,7 +52,7 @@ def alpha_dropout(
     *,
     p: float = 0.5,
     training: bool = True,
-    axes: Sequence[int] | None = None,
+    axes: Sequence[int] | int | None = None,
     generator: Generator | None = None,
 ) -> Array:
     """Dropout that keeps mean and variance of what SELU gives (Klambauer et al., 2017).
@@ -101,14 +103,19 @@ def _check_share(p: float) -> None:
         raise ValueError(f"dropout drops a share p between 0 and 1; got {p!r}")
 
 
-def _draw_mask(x: Array, p: float, axes: Sequence[int] | None, generator: Generator | None) -> Array:
+def _draw_mask(x: Array, p: float, axes: Sequence[int] | int | None, generator: Generator | None) -> Array:
     """False with the probability p, in a shape that broadcasts to that of x: of length 1 along all but `axes`."""
     generator = generator or default_generator()
     ndim = len(x.shape)
-    drawn = range(ndim) if axes is None else {axis % ndim for axis in axes}
+    named = range(ndim) if axes is None else axes if isinstance(axes, Sequence) else (axes,)
+    try:
+        drawn = {range(ndim)[axis] for axis in named}
+    except (IndexError, TypeError) as error:
+        raise_clearly(error, "dropout", [x], {"axes": axes})
+        raise
     shape = tuple(n if axis in drawn else 1 for axis, n in enumerate(x.shape))
     like = x.detach() if isinstance(x, Tensor) else x
-    digits = digits_of(x)
+    digits = digits_of(x.dtype)
     start = generator.advance(prod(shape))
     return _random_mask(like, seed=generator.seed, offset=start, shape=shape, least=_least(p, digits), digits=digits)
 
