@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from against_lines import check_gradients, check_values
 from emulated_gpu import COMPILER, emulated_gpu, numpy_with_cupys_kernels
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -57,17 +58,8 @@ def check(query: Any, key: Any, value: Any, mask: Any, **options: Any) -> list[s
         gradients = kernels[rule.name](given, query, key, value, mask, y, **options)
     expected = op.function(xp, query, key, value, mask, **options)
     wanted = rule.function(xp, given, query, key, value, mask, y, **options)
-    for got, other in zip(y, expected, strict=True):
-        assert (got.dtype, got.shape) == (other.dtype, other.shape)
-        wide = other.astype(np.float64)
-        np.testing.assert_allclose(got.astype(np.float64), wide, rtol=tolerance, atol=tolerance)
-    for got, other, x in zip(gradients, wanted, (query, key, value), strict=True):
-        assert got.dtype == x.dtype
-        other = other.astype(np.float64)
-        axes = tuple(i for i, (n, m) in enumerate(zip(got.shape, other.shape, strict=True)) if n != m)
-        other = other.sum(axis=axes, keepdims=True)
-        atol = tolerance * max(1.0, np.abs(other).max())
-        np.testing.assert_allclose(got.astype(np.float64), other, rtol=tolerance, atol=atol)
+    check_values(y, expected, tolerance)
+    check_gradients(gradients, wanted, (query, key, value), tolerance)
     return gpu.launched
 
 

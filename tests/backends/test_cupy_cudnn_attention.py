@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from against_lines import check_gradients, check_values
 from emulated_gpu import COMPILER, emulated_gpu, numpy_with_cupys_kernels
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -64,17 +65,8 @@ def check(
         gradients = kernels[RULE.name](g, query, key, value, mask, y, **options)
     expected = op.function(xp, query, key, value, mask, **options)
     wanted = RULE.function(xp, g, query, key, value, mask, y, **options)
-    for got, other in zip(y, expected, strict=True):
-        assert (got.dtype, got.shape) == (other.dtype, other.shape)
-        wide = other.astype(np.float64)
-        np.testing.assert_allclose(got.astype(np.float64), wide, rtol=tolerance, atol=tolerance)
-    for got, other, x in zip(gradients, wanted, (query, key, value), strict=True):
-        assert got.dtype == x.dtype
-        other = other.astype(np.float64)
-        axes = tuple(i for i, (n, m) in enumerate(zip(got.shape, other.shape, strict=True)) if n != m)
-        other = other.sum(axis=axes, keepdims=True)
-        atol = tolerance * max(1.0, np.abs(other).max())
-        np.testing.assert_allclose(got.astype(np.float64), other, rtol=tolerance, atol=atol)
+    check_values(y, expected, tolerance)
+    check_gradients(gradients, wanted, (query, key, value), tolerance)
     return [name.split("<")[0] for name in gpu.launched]
 
 

@@ -1,5 +1,6 @@
 """A kernel of CuPy's, run on the processor and compared with the op's own lines in double precision."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from pullback.autodiff.tree import flatten, tree_map
 from pullback.backends import is_floating, open_backend
 from pullback.backends.cupy_kernels import kernels
 
-__all__ = ["against_lines", "run"]
+__all__ = ["against_lines", "check_gradients", "check_values", "run"]
 
 
 def run(name: str, /, *arrays: Any, backwards: bool = False, **metadata: Any) -> Any:
@@ -41,3 +42,23 @@ def against_lines(name: str, /, *arrays: Any, tolerance: float, **metadata: Any)
         scale = np.max(sizes, initial=0.0, where=np.isfinite(sizes))
         np.testing.assert_allclose(a.astype(b.dtype), b, rtol=tolerance, atol=tolerance * max(scale, 0.1))
     return got
+
+
+def check_values(got: Sequence[Any], expected: Sequence[Any], tolerance: float) -> None:
+    """What a kernel gives is what the lines give of the same numbers: types, shapes, and values to the tolerance."""
+    for a, b in zip(got, expected, strict=True):
+        assert (a.dtype, a.shape) == (b.dtype, b.shape)
+        np.testing.assert_allclose(a.astype(np.float64), b.astype(np.float64), rtol=tolerance, atol=tolerance)
+
+
+def check_gradients(got: Sequence[Any], expected: Sequence[Any], inputs: Sequence[Any], tolerance: float) -> None:
+    """A kernel's gradients, of the inputs' types, are those of the lines; it may have summed what was broadcast.
+
+    The tolerance is of each number, and of the largest of its array where that is above 1.
+    """
+    for a, b, x in zip(got, expected, inputs, strict=True):
+        assert a.dtype == x.dtype
+        axes = tuple(i for i, (n, m) in enumerate(zip(a.shape, b.shape, strict=True)) if n != m)
+        b = b.astype(np.float64).sum(axis=axes, keepdims=True)
+        atol = tolerance * max(1.0, np.abs(b).max())
+        np.testing.assert_allclose(a.astype(np.float64), b, rtol=tolerance, atol=atol)

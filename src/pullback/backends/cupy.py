@@ -110,7 +110,7 @@ class CupyBackend(Backend):
             return run
         return lambda *inputs, **metadata: keep_bfloat16(run(*inputs, **metadata), inputs)
 
-    def configure(  # type: ignore[override]
+    def configure(  # type: ignore[override]  # `use` passes none but `options`
         self, *, memory_limit: Any = None, allocator: str | None = None
     ) -> None:
         """Limit the memory of the device, or take it from another pool; for all of the process, until told otherwise.
@@ -248,7 +248,7 @@ def _finds_headers(cupy: Any) -> bool:
     except RuntimeError:
         return False
     except AttributeError:  # CuPy before 14.1 looks for them elsewhere
-        return True
+        pass
     return True
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from ..backend import Array
 from ..dtypes import HALVES
 from ..host import host
+from ..random_numbers import digits_of
 from . import cudnn_attention
 from .cudnn_graphs import Layout
 from .launch import Source, driver, type_of
@@ -53,7 +54,7 @@ def _(
 
 @kernel("scaled_dot_product_attention.vjp(query,key,value)", declines=True)
 def _(
-    g: tuple[Array, Array],
+    g: tuple[Array | None, Array | None],
     query: Array,
     key: Array,
     value: Array,
@@ -218,7 +219,6 @@ def _call(
     arrays = _matrices(query, batch, outer), _matrices(key, lead, outer), _matrices(value, lead, outer)
     rows, keys = query.shape[-2], key.shape[-2]
     steps = (None, 0, 0, 0, 0, 0) if mask is None else _mask(mask, batch, outer, query.dtype)
-    digits = 53 if wide.itemsize == 8 else 24
     query_start = max(-rows, min(query_start, keys))
     rest = (
         *steps,
@@ -233,7 +233,7 @@ def _call(
         query_start,
         seed - (1 << 64) if seed >> 63 else seed,
         offset,
-        ceil(float(wide.type(dropout_p)) * 2**digits),
+        ceil(float(wide.type(dropout_p)) * 2 ** digits_of(wide)),
         1 / (1 - dropout_p),
     )
     extras = mask is not None or dropout_p > 0

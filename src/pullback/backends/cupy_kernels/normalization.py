@@ -36,7 +36,7 @@ def _(x: Array, weight: Array | None = None, bias: Array | None = None, *, eps: 
 
 
 @kernel("batch_norm.vjp(x,weight,bias)", declines=True)
-def _(g: tuple[Array, Array, Array], x: Array, weight: Array | None, *, eps: float) -> Any:
+def _(g: tuple[Array | None, ...], x: Array, weight: Array | None, *, eps: float) -> Any:
     gy, *of_statistics = g
     if gy is None or not _fits(x, weight) or gy.dtype != x.dtype:
         return NotImplemented

@@ -81,18 +81,8 @@ def _(
     of_query, of_key, of_value = (_like(x, whole.shape) for x, whole in given)
     if call.small:
         of_logarithms = np.zeros_like(y[1]) if g[1] is None else g[1]
-        arrays = (
-            upper,
-            of_logarithms[..., 0],
-            call.query,
-            call.key,
-            call.value,
-            y[0],
-            y[1][..., 0],
-            of_query,
-            of_key,
-            of_value,
-        )
+        gradients = upper, of_logarithms[..., 0]
+        arrays = (*gradients, call.query, call.key, call.value, y[0], y[1][..., 0], of_query, of_key, of_value)
         heads.attention_vjp((scale, is_causal, query_start), *(x[call.lead] for x in arrays))
         return of_query, of_key, of_value
     means = np.vecdot(upper, y[0])[..., None]
