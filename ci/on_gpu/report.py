@@ -40,7 +40,7 @@ def write_markdown(report: dict[str, Any]) -> str:
 def word_of(step: dict[str, Any]) -> str:
     """How a step went. One whose time was over has shown nothing, unless it failed before."""
     if step["ok"] is None:
-        return "stopped" if "stopped" in step["found"] else "not run"
+        return "stopped" if step["stopped"] else "not run"
     return WORDS[step["ok"]]
 
 

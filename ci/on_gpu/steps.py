@@ -1,7 +1,7 @@
 """The steps of `ci/gpu`: each runs a command under a limit of time, and says in a dict what it found.
 
-A finding has "ok" (None where the step was left out, or stopped before its end), "found" in one line, "seconds", and
-the step's own figures.
+A finding has "ok" (None where the step was left out, or stopped before its end), whether it was "stopped", "found" in
+one line, "seconds", and the step's own figures.
 """
 
 import json
@@ -113,9 +113,9 @@ def run_tests(place: Place, limit: float) -> Finding:
     total = int(max(collected[-1])) if collected else sum(counts.values())
     found = ", ".join(f"{count:,} {kind}" for kind, count in counts.items())
     if status is None:
-        found += f"; stopped for want of time, {total - sum(counts.values()):,} of {total:,} were left out"
-    good = False if failures else _verdict(status, counts["passed"] > 0)
-    return {"ok": good, "found": found, "seconds": seconds, "status": status, **counts, "failures": failures}
+        found += f"; {total - sum(counts.values()):,} of {total:,} were left out"
+    finding = _finding(status, found, seconds, counts["passed"] > 0, **counts, failures=failures)
+    return {**finding, "ok": False} if failures else finding
 
 
 def run_trajectories(place: Place, limit: float) -> Finding:
@@ -129,8 +129,7 @@ def run_trajectories(place: Place, limit: float) -> Finding:
         f"losses over {steps} steps of {', '.join(row['network'] for row in rows)} differ from NumPy's "
         f"by {worst:.1e} of their size at most"
     )  # fmt: skip
-    found += _stopped(status)
-    return {"ok": _verdict(status), "found": found, "seconds": seconds, "networks": rows or []}
+    return _finding(status, found, seconds, networks=rows or [])
 
 
 def check_memory(place: Place, limit: float) -> Finding:
@@ -139,8 +138,7 @@ def check_memory(place: Place, limit: float) -> Finding:
     command = (f"{HERE}/memory_checks.py", "--backend", place.backend, "--json", str(figures))
     checks, status, seconds = _figures(place, "memory", figures, limit, *command, *_steps(place, 20))
     told = [f"{name}: {'ok' if check['ok'] else 'failed'}" for name, check in (checks or {}).items()]
-    found = (", ".join(told) or "nothing was found") + _stopped(status)
-    return {"ok": _verdict(status), "found": found, "seconds": seconds, "checks": checks or {}}
+    return _finding(status, ", ".join(told) or "nothing was found", seconds, checks=checks or {})
 
 
 def sanitize(place: Place, limit: float) -> Finding:
@@ -150,9 +148,8 @@ def sanitize(place: Place, limit: float) -> Finding:
     if tool is None or place.backend != "cupy":
         status, seconds = place.run("kernels", *script, limit=limit)
         told = f"{_ran(place.logs / 'kernels.log')}; without compute-sanitizer, which is not here"
-        return {"ok": _verdict(status), "found": told + _stopped(status), "seconds": seconds}
-    finding: Finding = {"seconds": 0.0, "tools": {}}
-    verdicts = []
+        return _finding(status, told, seconds)
+    tools: dict[str, Finding] = {}
     end = time.perf_counter() + limit
     for name, share in (("memcheck", 0.6), ("racecheck", 1.0)):
         options = ("--report-api-errors", "no") if name == "memcheck" else ()  # those of libraries that only ask
@@ -160,12 +157,18 @@ def sanitize(place: Place, limit: float) -> Finding:
         path = f"{Path(tool).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         status, seconds = place.run(name, *command, limit=share * (end - time.perf_counter()), PATH=path)
         said = (_lines(place.logs / f"{name}.log", "SUMMARY") or ["no summary"])[-1].lstrip("= ")
-        finding["tools"][name] = {"status": status, "seconds": seconds, "said": said + _stopped(status)}
-        finding["seconds"] = round(finding["seconds"] + seconds, 2)
-        verdicts.append(_verdict(status))
-    ran = _ran(place.logs / "memcheck.log")
-    found = "; ".join([ran, *(f"{name}: {told['said']}" for name, told in finding["tools"].items())])
-    return {"ok": False if False in verdicts else None if None in verdicts else True, "found": found, **finding}
+        tools[name] = _finding(status, said, seconds)
+    found = "; ".join(
+        [_ran(place.logs / "memcheck.log"), *(f"{name}: {told['found']}" for name, told in tools.items())]
+    )
+    verdicts = [told["ok"] for told in tools.values()]
+    return {
+        "ok": False if False in verdicts else None if None in verdicts else True,
+        "stopped": any(told["stopped"] for told in tools.values()),
+        "found": found,
+        "seconds": round(sum(told["seconds"] for told in tools.values()), 2),
+        "tools": tools,
+    }
 
 
 def run_main_job(place: Place, limit: float) -> Finding:
@@ -176,17 +179,15 @@ def run_main_job(place: Place, limit: float) -> Finding:
     report = folder / "summary.json"
     summary = json.loads(report.read_text("utf-8")) if report.exists() else {}
     if "test_accuracy" not in summary:
-        found = f"no summary, see main_job.log{_stopped(status)}"
-        return {"ok": _verdict(status, False), "found": found, "seconds": seconds}
-    good = _verdict(status, summary["test_accuracy"] >= NEEDED)
+        return _finding(status, "no summary, see main_job.log", seconds, False)
     found = f"test accuracy {summary['test_accuracy']:.2%}, trained in {summary['seconds']:.1f} s"
-    return {"ok": good, "found": found, "seconds": seconds, "summary": summary}
+    return _finding(status, found, seconds, summary["test_accuracy"] >= NEEDED, summary=summary)
 
 
 def run_benchmarks(place: Place, limit: float) -> Finding:
     """Training steps beside PyTorch and JAX. A limit that is passed is told, and is no failure of the run."""
     if find_spec("torch") is None:
-        return {"ok": None, "found": "left out: PyTorch, the peer, is not installed", "seconds": 0.0}
+        return {"ok": None, "stopped": False, "found": "left out: PyTorch, the peer, is not installed", "seconds": 0.0}
     figures = place.logs / "benchmarks.json"
     small = ("--tiny", "--rounds", "3") if place.quick else ()
     command = ("benchmarks/gpu/run.py", "--backend", place.backend, "--json", str(figures))
@@ -195,8 +196,8 @@ def run_benchmarks(place: Place, limit: float) -> Finding:
     results, status, seconds = _figures(place, "benchmarks", figures, limit, *command, *small, *last)
     rows = (results or {}).get("tasks", [])
     within = sum(row["ok"] for row in rows)
-    found = f"{len(rows)} tasks measured, {within} within their limits{_stopped(status)}"
-    return {"ok": _verdict(status, bool(rows)), "found": found, "seconds": seconds, **(results or {})}
+    found = f"{len(rows)} tasks measured, {within} within their limits"
+    return _finding(status, found, seconds, bool(rows), **(results or {}))
 
 
 STEPS: dict[str, tuple[float, Callable[[Place, float], Finding]]] = {
@@ -222,13 +223,16 @@ def _figures(place: Place, name: str, figures: Path, limit: float, *command: str
     return found, status, seconds
 
 
-def _verdict(status: int | None, good: bool = True) -> bool | None:
-    """Whether a command ended, and well; None where it was stopped before."""
-    return None if status is None else status == 0 and good
-
-
-def _stopped(status: int | None) -> str:
-    return "; stopped for want of time" if status is None else ""
+def _finding(status: int | None, found: str, seconds: float, good: bool = True, **figures: Any) -> Finding:
+    """Of a command, by its exit status, None where it was stopped before its end, and whether what it found is good."""
+    stopped = status is None
+    return {
+        "ok": None if stopped else status == 0 and good,
+        "stopped": stopped,
+        "found": found + "; stopped for want of time" * stopped,
+        "seconds": seconds,
+        **figures,
+    }
 
 
 def _ran(log: Path) -> str:

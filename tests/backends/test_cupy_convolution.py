@@ -177,7 +177,7 @@ def test_a_gradient_of_a_weight_is_the_same_to_the_bit_every_time() -> None:
     for backwards in (False, True):
         with emulated_gpu(backwards) as gpu:
             found.append(kernels["conv_weight"](x, g, kernel=(3, 3), **PLAIN))
-        assert any("sum_splits" in name for name in gpu.launched)
+        assert any("sum_of_parts" in name for name in gpu.launched)
     np.testing.assert_array_equal(*found)
 
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pullback.backends.cupy_kernels import columns, products
+from pullback.backends.cupy_kernels.cublaslt import bits_of_row
 from pullback.backends.precision import in_tf32
 
 pytestmark = pytest.mark.on_numpy
@@ -158,9 +159,9 @@ def test_cublaslt_adds_the_bias_in_the_same_pass_and_plans_once() -> None:
         lt = driver.cublaslt = EmulatedCublasLt()
         for other in (bias, driver.xp.empty(8, "float64"), bias):
             other[...] = other if other is bias else 2.0
-            y = products.product(x, weight, bias=other, relu=True)
-            np.testing.assert_allclose(y, np.maximum(x @ weight + other, 0))
-        assert lt.called == ["RELU_BIAS"] * 3
+            y = products.product(x, weight, bias=other)
+            np.testing.assert_allclose(y, x @ weight + other)
+        assert lt.called == ["BIAS"] * 3
         assert lt.searched == 1
         assert not driver.launched
         assert not driver.cublas.called
@@ -173,16 +174,14 @@ def test_what_cublaslt_has_no_algorithm_for_runs_elsewhere_and_is_asked_for_once
     x, weight, bias = normal(16, 6), normal(6, 8), normal(8)
     caplog.set_level(logging.INFO, "pullback")
     with emulated_gpu() as driver:
-        lt = driver.cublaslt = EmulatedCublasLt(refused=(EmulatedCublasLt.Epilogue.RELU_BIAS,))
+        lt = driver.cublaslt = EmulatedCublasLt(refused=("BIAS",))
         for _ in range(2):
-            np.testing.assert_allclose(
-                products.product(x, weight, bias=bias, relu=True), np.maximum(x @ weight + bias, 0)
-            )
+            np.testing.assert_allclose(products.product(x, weight, bias=bias), x @ weight + bias)
         assert lt.called == ["DEFAULT"] * 2
         assert len(driver.launched) == 2
         assert lt.searched == 2
         assert sum("cuBLASLt has no" in record.message for record in caplog.records) == 1
-        lt.refused = (1, 2, 4, 6)
+        lt.refused = ("DEFAULT", "BIAS")
         np.testing.assert_allclose(products.product(x, weight[:, :4]), x @ weight[:, :4])
         assert driver.cublas.called == ["gemmEx"]
 
@@ -246,8 +245,26 @@ def test_sums_of_rows_of_every_size(rows: int, width: int, dtype: str) -> None:
 
 
 @on_the_processor
-def test_relu_keeps_what_is_not_a_number() -> None:
-    y = np.asarray([[np.nan, -np.inf, np.inf, -1.0]])
+def test_relu_keeps_what_is_not_a_number(gpu: Any) -> None:
+    x = np.asarray([[np.nan, 1.0], [-np.inf, 1.0], [np.inf, 1.0], [-2.0, 1.0]])
+    with np.errstate(invalid="ignore"):
+        y = products.product(x, np.ones((2, 2)), bias=np.zeros(2), relu=True)
+    np.testing.assert_array_equal(y[:, 0], [np.nan, 0, np.inf, 0])
+
+
+@on_the_processor
+@given(
+    rows=st.sampled_from([1, 3, 40]),
+    width=st.integers(1, 300),
+    dtype=st.sampled_from(["float32", "float64", "float16"]),
+)
+@settings(max_examples=40, deadline=None)
+def test_bits_say_where_numbers_are_positive(rows: int, width: int, dtype: str) -> None:
+    y = normal(rows, width, dtype=dtype)
+    np.put(y, range(0, y.size, 7), [0.0, -0.0, np.nan, np.inf, -np.inf])
     with emulated_gpu():
-        columns.add_bias(y, np.zeros(4), relu=True)
-    np.testing.assert_array_equal(y, [[np.nan, 0, np.inf, 0]])
+        bits = columns.positive_bits(y, bits_of_row(width))
+    assert bits.shape == (rows, -(-width // 128) * 16)
+    expected = np.zeros((rows, 8 * bits.shape[1]), bool)
+    expected[:, :width] = y > 0
+    np.testing.assert_array_equal(bits, np.packbits(expected, axis=1, bitorder="little"))

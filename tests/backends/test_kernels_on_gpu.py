@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import feed_forward_cases
 import numpy as np
 import pytest
 from kernel_cases import TOLERANCE, calls_of, draw, updates_of, what_the_lines_say
@@ -105,6 +106,27 @@ def test_a_gpu_lets_relu_keep_what_is_not_a_number(gpu: Backend) -> None:
     bias = gpu.from_host(ones[0])
     y = gpu.to_host(products.product(gpu.from_host(x), gpu.from_host(ones), bias=bias, relu=True))
     np.testing.assert_array_equal(np.isnan(y).any(axis=1), np.arange(16) == 3)
+
+
+@pytest.mark.parametrize("approximate", [None, "none", "tanh"])
+@pytest.mark.parametrize("dtype", feed_forward_cases.TOLERANCE)
+def test_a_feed_forward_network_on_the_gpu_is_that_of_the_lines(
+    dtype: str, approximate: str | None, gpu: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans: dict[Any, Any] = {}
+    monkeypatch.setattr(products, "_plans", plans)
+    table = {
+        name: there_and_back(kernels[name], gpu) for name in (feed_forward_cases.OP.name, feed_forward_cases.RULE.name)
+    }
+    given = feed_forward_cases.drawn(dtype, (2, 128), hidden=256)
+    with pb.use("numpy"):
+        feed_forward_cases.compare(table, given, approximate)
+    if launch.driver().cublaslt is None:
+        pytest.skip("nvmath-python is not installed: it ran without epilogues")
+    found = [plan.on_cublaslt._found for plan in plans.values() if plan.on_cublaslt is not None]
+    missing = {key[-1] for known in found for key, plan in known.items() if plan is None or plan._broken}
+    if missing:
+        pytest.skip(f"cuBLASLt has no {', '.join(sorted(missing))} here: it ran without")
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])

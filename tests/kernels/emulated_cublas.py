@@ -62,6 +62,12 @@ class EmulatedCublas:
 
     def __init__(self) -> None:
         self.called: list[str] = []
+        self.mode = 0
+
+    def setMathMode(self, handle: int, mode: int) -> None:
+        """How sums that are split may be added: 16 forbids that in halves."""
+        assert handle == 7, "the handle is not the device's"
+        self.mode = mode
 
     def gemmEx(self, *given: Any) -> None:
         """One product."""
@@ -84,6 +90,7 @@ class EmulatedCublas:
     ) -> None:  # fmt: skip
         assert handle == 7, "the handle is not the device's"
         assert a_kind == b_kind == c_kind
+        assert self.mode == (16 if a_kind in (HALF, BFLOAT16) else 0)
         assert compute in _ALLOWED[a_kind], f"there is no product of type {a_kind} computed in {compute}"
         assert algorithm == -1
         assert lda >= max(1, k if turned_a else m)
@@ -104,7 +111,20 @@ class cuBLASLtError(Exception):
     """Its error, by number."""
 
 
-_DESCRIPTOR_WIDTHS = {3: "i4", 4: "i4", 7: "u4", 8: "u8"}
+INVALID, NOT_SUPPORTED = 7, 15
+_GELU_SLOPE, _GELU_CUBE = 0.7978845608028654, 0.044715
+
+
+def gelu(x: Any) -> Any:
+    return x / 2 * (1 + np.tanh(_GELU_SLOPE * (x + _GELU_CUBE * x**3)))
+
+
+def gelu_slope(x: Any) -> Any:
+    t = np.tanh(_GELU_SLOPE * (x + _GELU_CUBE * x**3))
+    return (1 + t) / 2 + x / 2 * (1 - t * t) * _GELU_SLOPE * (1 + 3 * _GELU_CUBE * x**2)
+
+
+_DESCRIPTOR_WIDTHS = {3: "i4", 4: "i4", 7: "u4", 8: "u8", 11: "u8", 12: "i8"}
 _LAYOUT_WIDTHS = {5: "i4", 6: "i8"}
 _WISH_WIDTHS = {1: "u8", 3: "u4", 5: "u4", 6: "u4", 7: "u4", 8: "u4"}
 
@@ -117,8 +137,14 @@ class EmulatedCublasLt:
     """`nvmath.bindings.cublasLt`. Its descriptors hold the bytes they were given; `called` the epilogues run."""
 
     cuBLASLtError = cuBLASLtError
-    Epilogue = _enumeration("Epilogue", DEFAULT=1, RELU=2, BIAS=4, RELU_BIAS=6)
-    MatmulDescAttribute = _enumeration("MatmulDescAttribute", TRANSA=3, TRANSB=4, EPILOGUE=7, BIAS_POINTER=8)
+    Epilogue = _enumeration(
+        "Epilogue", DEFAULT=1, RELU=2, BIAS=4, RELU_BIAS=6, DRELU=136, DRELU_BGRAD=152, GELU_AUX=160,
+        GELU_AUX_BIAS=164, DGELU=192, DGELU_BGRAD=208, BGRADB=512,
+    )  # fmt: skip
+    MatmulDescAttribute = _enumeration(
+        "MatmulDescAttribute", TRANSA=3, TRANSB=4, EPILOGUE=7, BIAS_POINTER=8, EPILOGUE_AUX_POINTER=11,
+        EPILOGUE_AUX_LD=12,
+    )  # fmt: skip
     MatrixLayoutAttribute = _enumeration("MatrixLayoutAttribute", BATCH_COUNT=5, STRIDED_BATCH_OFFSET=6)
     MatmulPreferenceAttribute = _enumeration(
         "MatmulPreferenceAttribute", MAX_WORKSPACE_BYTES=1, REDUCTION_SCHEME_MASK=3,
@@ -128,7 +154,7 @@ class EmulatedCublasLt:
         [("algo", [("data_", "<u8", (8,))]), ("workspace_size", "<u8"), ("state", "<i4"), ("rest", "<i4", (5,))]
     )
 
-    def __init__(self, refused: tuple[int, ...] = (), fails: bool = False) -> None:
+    def __init__(self, refused: tuple[str, ...] = (), fails: bool = False) -> None:
         self.refused, self.fails = refused, fails
         self.called: list[str] = []
         self.searched = 0
@@ -147,7 +173,7 @@ class EmulatedCublasLt:
         return self._next
 
     def matmul_desc_create(self, compute: int, scale: int) -> int:
-        return self._make(compute=compute, scale=scale, **{"3": 0, "4": 0, "7": 1})
+        return self._make(compute=compute, scale=scale, **{"3": 0, "4": 0, "7": 1, "8": 0, "11": 0, "12": 0})
 
     def matrix_layout_create(self, kind: int, rows: int, columns: int, line: int) -> int:
         assert line >= rows
@@ -183,20 +209,35 @@ class EmulatedCublasLt:
         assert handle == 11
         assert wanted == 1
         assert self.alive[preference]["1"] == 32 << 20
-        if self.alive[desc]["7"] in self.refused:
-            raise cuBLASLtError(15)
+        if self.Epilogue(self.alive[desc]["7"]).name in self.refused:
+            raise cuBLASLtError(NOT_SUPPORTED)
+        self._check(self.alive[desc], self.alive[a], self.alive[d])
         result = np.zeros(1, self.matmul_heuristic_result_dtype)
         result["algo"]["data_"][0, 0] = self.alive[preference]["5"]
         result["workspace_size"] = 1024
         ctypes.memmove(found, result.ctypes.data, result.nbytes)
         ctypes.memmove(count, np.ones(1, np.int32).ctypes.data, 4)
 
+    def _check(self, facts: dict[str, Any], a: dict[str, Any], d: dict[str, Any]) -> None:
+        """Refuse, as it does, what an epilogue lacks or cannot do."""
+        name = self.Epilogue(facts["7"]).name
+        if ("BIAS" in name or "GRAD" in name) and not facts["8"]:
+            raise cuBLASLtError(INVALID)
+        if "AUX" in name or name[:5] in ("DRELU", "DGELU"):
+            if not facts["11"] or facts["12"] < d["rows"] or facts["12"] % (128 if "RELU" in name else 8):
+                raise cuBLASLtError(INVALID)
+            assert d["5"] == 1, "a stack has a step from one mask to the next"
+        if name[:5] in ("DRELU", "DGELU") and (a["rows"] if facts["3"] else a["columns"]) == 1:
+            raise cuBLASLtError(NOT_SUPPORTED)
+        if name == "BGRADB" and not facts["4"]:
+            raise cuBLASLtError(NOT_SUPPORTED)
+
     def matmul(
         self, handle: int, desc: int, alpha: int, a: int, a_layout: int, b: int, b_layout: int, beta: int,
         c: int, c_layout: int, d: int, d_layout: int, algorithm: int, workspace: int, size: int, stream: int,
     ) -> None:  # fmt: skip
         if self.fails:
-            raise cuBLASLtError(15)
+            raise cuBLASLtError(NOT_SUPPORTED)
         assert handle == 11
         assert stream == 23
         assert workspace % 16 == 0
@@ -214,14 +255,34 @@ class EmulatedCublasLt:
         assert first.shape[-1] == second.shape[-2]
         value = multiplied(first, second, facts["compute"])
         assert value.shape == result.shape
-        epilogue = self.Epilogue(facts["7"])
-        if "BIAS" in epilogue.name:
-            assert facts["8"] % 16 == 0
-            value = value + at(facts["8"], result.dtype, (result.shape[-2], 1)).astype(value.dtype)[:, None]
-        if "RELU" in epilogue.name:
-            value = np.maximum(value, 0)
+        name = self.Epilogue(facts["7"]).name
+        value = self._followed(name, value, second, facts, self.alive[d_layout])
         result[...] = value
-        self.called.append(epilogue.name)
+        self.called.append(name)
+
+    def _followed(self, name: str, value: Any, second: Any, facts: dict[str, Any], layout: dict[str, Any]) -> Any:
+        """A product with what its epilogue adds; what that writes besides is written."""
+        dtype, rows, columns = dtype_of(layout["kind"]), layout["rows"], layout["columns"]
+        if name != "DEFAULT":
+            assert facts["8"] % 16 == facts["11"] % 16 == 0
+        if "BIAS" in name:
+            value = value + at(facts["8"], dtype, (rows, 1)).astype(value.dtype)[:, None]
+        if name in ("RELU", "RELU_BIAS"):
+            value = np.fmax(value, 0)  # which hides what is not a number, as it does
+        if "GELU" in name:
+            aux = at(facts["11"], dtype, (rows, 1), (columns, facts["12"]))
+            if name[0] == "D":
+                value = value * gelu_slope(aux.astype(value.dtype))
+            else:
+                aux[...] = value
+                value = gelu(value)
+        if "DRELU" in name:
+            flags = at(facts["11"], np.uint8, (facts["12"] // 8, 1), (columns, facts["12"] // 8))
+            value = value * np.unpackbits(flags, axis=0, count=rows, bitorder="little")
+        if "GRAD" in name:
+            sums = value.sum((0, 2)) if name != "BGRADB" else second.astype(value.dtype).sum((0, 1))
+            at(facts["8"], dtype, (sums.size, 1))[...] = sums
+        return value
 
     def _matrix(self, address: int, layout: dict[str, Any], turned: int) -> Any:
         matrix = at(

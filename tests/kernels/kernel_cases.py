@@ -54,6 +54,8 @@ def what_the_rule_sees(
     for name, x in zip(op.inputs, full, strict=True):
         if hasattr(x, "shape"):
             values |= {f"{name}_shape": x.shape, f"{name}_dtype": x.dtype}
+    if isinstance(y, tuple):
+        values |= {f"y{number}": part for number, part in enumerate(y)}
     real, imaginary = np.random.default_rng(7), np.random.default_rng(8)
 
     def drawn(a: Any) -> Any:

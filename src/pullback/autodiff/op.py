@@ -1,8 +1,9 @@
 """What an op is: a forward, its vjps beside it, and the one way both are called.
 
-The parameters of a vjp say what is saved for it: `g` is the gradient of the output, `y` the output, any other
-name an input; `x_shape`, `x_dtype` and `x_place` (backend and device) are those facts of the input `x`, without
-keeping `x` itself alive. Arrays are positional-only; all other parameters are metadata, keyword-only in a vjp.
+The parameters of a vjp say what is saved for it: `g` is the gradient of the output, `y` the output (`y0`, `y1`, ...
+one of several), any other name an input; `x_shape`, `x_dtype` and `x_place` (backend and device) are those facts of
+the input `x`, without keeping `x` itself alive. Arrays are positional-only; all other parameters are metadata,
+keyword-only in a vjp.
 """
 
 from collections.abc import Callable, Sequence
@@ -59,12 +60,13 @@ class Op(Generic[P, R]):
     def vjp(self, *arguments: str, zeros: bool = True) -> Callable[[F], F]:
         """Register the vector-Jacobian product for one input, or for several whose gradients share work.
 
+        One for several that have theirs already is called in place of those where all of them need gradients.
         zeros: of an op with several outputs, what `g` holds for those that nothing depended on: zeros, or None.
         """
         if not arguments or not set(arguments) <= set(self.inputs):
             raise TypeError(f"{self.name} has the inputs {', '.join(self.inputs)}; got {', '.join(arguments) or None}")
         taken = {name for rule in self.rules for name in rule.arguments}.intersection(arguments)
-        if taken:
+        if taken and (len(arguments) > len(taken) or any(taken.issubset(rule.arguments) for rule in self.rules)):
             raise ValueError(f"{self.name} has a vjp for {', '.join(sorted(taken))} already")
 
         def register(function: F) -> F:
@@ -154,7 +156,7 @@ class Op(Generic[P, R]):
         several = type(y) is tuple
         if plan is None:
             return tuple(map(Tensor, y)) if several else Tensor(y)
-        arrays.append(y)
+        arrays += (y, *y) if several else (y,)
         values = plan.collect(arrays) if plan.facts else plan.pick(arrays)
         if self.defaults:
             metadata = {**self.defaults, **metadata}

@@ -145,16 +145,20 @@ def make_plan(op: Differentiable, tracked: int, count: int) -> Plan:
     last = len(op.inputs) - 1
     positions = {name: range(i, count if op.variadic and i == last else i + 1) for i, name in enumerate(op.inputs)}
     slots = {rule: tuple(i for name in rule.arguments for i in positions[name]) for rule in op.rules}
-    rules = [rule for rule in op.rules if any(tracked >> i & 1 for i in slots[rule])]
-    for name, places in positions.items():
-        if any(tracked >> i & 1 for i in places) and not any(name in rule.arguments for rule in rules):
+    needed = {name for name, places in positions.items() if any(tracked >> i & 1 for i in places)}
+    chosen = set()
+    for name in needed:
+        own = [rule for rule in op.rules if name in rule.arguments]
+        if not own:
             raise TypeError(
                 f"{op.name} has no vjp for {name!r}: pass {name}.detach(), or register @{op.name}.vjp({name!r})"
             )
+        chosen.add(max(own, key=lambda rule: len(rule.arguments) * (1 if needed.issuperset(rule.arguments) else -1)))
+    rules = [rule for rule in op.rules if rule in chosen]
 
     def locate(name: str) -> tuple[int | slice, str]:
-        if name == "y":
-            return count, ""
+        if name.rstrip("0123456789") == "y" and name not in positions:
+            return count + 1 + int(name[1:] or -1), ""
         base, _, fact = name.rpartition("_")
         if name in positions or fact not in ("shape", "dtype", "place"):
             base, fact = name, ""
@@ -208,12 +212,14 @@ def _fact(value: Any, fact: str) -> Any:
 
 def _restore(value: Any, position: int | slice, node: Node) -> Any:
     """A saved array as the Tensor that it was, in its place on the tape."""
-    if position == len(node.parents):
-        if type(value) is tuple:
-            return tuple(Tensor(y, Output(node, i, y) if is_floating(y.dtype) else None) for i, y in enumerate(value))
-        return Tensor(value, node)
+    output = len(node.parents)  # its position; behind it are those of its parts, where there are several
     if isinstance(position, slice):
         return tuple(_restore(v, i, node) for i, v in enumerate(value, position.start))
+    if position == output and type(value) is tuple:
+        return tuple(_restore(y, i, node) for i, y in enumerate(value, output + 1))
+    if position >= output:
+        place = node if position == output else Output(node, position - output - 1, value)
+        return Tensor(value, place if is_floating(value.dtype) else None)
     return value if find_backend_of(value) is None else Tensor(value, node.parents[position])
 
 

@@ -9,6 +9,7 @@ from ..autodiff.tape import no_grad
 from ..autodiff.tensor import Tensor
 from ..backends import Array
 from ..interop.torch import first_names, tensor_of
+from ..nn.fused import through_maps
 from ..nn.init import constant_, normal_
 from ..ops.attention import scaled_dot_product_attention
 from ..ops.creation import arange
@@ -188,7 +189,7 @@ class _Perceptron(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Array) -> Array:
-        return self.dropout(self.c_proj(self.gelu(self.c_fc(x))))
+        return self.dropout(through_maps(self.c_fc, self.gelu, self.c_proj, x))
 
 
 def from_gpt2_state_dict(state: Mapping[str, Any]) -> dict[str, Tensor]:

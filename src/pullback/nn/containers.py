@@ -5,6 +5,7 @@ from itertools import count
 from typing import Any, ClassVar, Generic, Self, TypeVar, overload
 
 from .activation.rectifiers import ReLU
+from .fused import is_just
 from .linear import Linear
 from .module import Module, Parameter
 
@@ -122,7 +123,7 @@ class Sequential(_Row):
         module = next(modules, None)
         while module is not None:
             behind = next(modules, None)
-            if type(behind) is ReLU and type(module) is Linear and module._hooks is None and behind._hooks is None:
+            if is_just(behind, ReLU) and is_just(module, Linear):
                 x, module = module.rectified(x), next(modules, None)
             else:
                 x, module = module(x), behind

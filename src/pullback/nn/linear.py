@@ -58,15 +58,14 @@ class Linear(Module):
 
     def forward(self, x: Array) -> Array:
         """x: (..., in_features). Returns (..., out_features)."""
-        self._check(x)
-        return linear(x, self.weight, self.bias)
+        return linear(self.checked(x), self.weight, self.bias)
 
     def rectified(self, x: Array) -> Any:
         """What a ReLU behind it gives, in one op. x: (..., in_features). Returns (..., out_features)."""
-        self._check(x)
-        return linear_relu(x, self.weight, self.bias)
+        return linear_relu(self.checked(x), self.weight, self.bias)
 
-    def _check(self, x: Array) -> None:
+    def checked(self, x: Array) -> Array:
+        """x itself. Raises as the class says, where its last axis does not fit."""
         try:
             fits = x.shape[-1:] == (self.in_features,)
         except AttributeError:
@@ -75,6 +74,7 @@ class Linear(Module):
             ) from None
         if not fits:
             raise ValueError(f"Linear({self.extra_repr()}) takes (..., {self.in_features}); got shape {tuple(x.shape)}")
+        return x
 
     def extra_repr(self) -> str:
         """The sizes, and whether there is a bias."""

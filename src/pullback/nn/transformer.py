@@ -11,6 +11,7 @@ from ..ops.creation import full, triu
 from .attention import KeyValueCache, MultiheadAttention
 from .containers import ModuleList
 from .dropout import Dropout
+from .fused import is_just, through_maps
 from .init import xavier_uniform_
 from .linear import Linear
 from .module import Module
@@ -78,11 +79,13 @@ class _Layer(Module):
         )
         return self.dropout1(y)
 
-    def _feed_forward(self, x: Array) -> Array:
-        first = self.linear1
-        if self.activation is relu and type(first) is Linear and first._hooks is None:
-            return self.linear2(self.dropout(first.rectified(x)))
-        return self.linear2(self.dropout(self.activation(first(x))))
+    def _feed_forward(self, x: Array) -> Any:
+        first, dropout = self.linear1, self.dropout
+        if is_just(dropout, Dropout) and not (dropout.training and dropout.p):
+            return through_maps(first, self.activation, self.linear2, x)
+        if self.activation is relu and is_just(first, Linear):
+            return self.linear2(dropout(first.rectified(x)))
+        return self.linear2(dropout(self.activation(first(x))))
 
 
 class TransformerEncoderLayer(_Layer):

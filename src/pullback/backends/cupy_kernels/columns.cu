@@ -100,13 +100,19 @@ __global__ void relu_vjp_and_sums(const T* g, const T* y, T* gx, wide_t<T>* part
     if (parts || sums) share_sums<T, N>(own, parts, sums, columns);
 }
 
-// The sum of all blocks' parts, one thread for each column.
+// Whether y is positive, in bits: each byte has 8 columns, the first in its lowest bit; behind the last are zeros.
 template <class T, int N>
-__global__ void add_parts(const wide_t<T>* parts, T* sums, long long count, long long columns) {
-    using W = wide_t<T>;
-    const long long column = (long long)blockIdx.x * blockDim.x + threadIdx.x;
-    if (column >= columns) return;
-    W sum = 0;
-    for (long long part = 0; part < count; ++part) sum += parts[part * columns + column];
-    sums[column] = narrow<T>(sum);
+__global__ void positive_bits(const T* y, unsigned char* bits, long long rows, long long columns, long long bytes) {
+    const long long i = (long long)blockIdx.x * blockDim.x * blockDim.y + threadIdx.y * blockDim.x + threadIdx.x;
+    if (i >= rows * bytes) return;
+    const long long row = i / bytes, first = i % bytes * 8;
+    unsigned int found = 0;
+#pragma unroll
+    for (int begin = 0; begin < 8; begin += N) {
+        if (first + begin >= columns) break;
+        const Pack<T, N> pack = *reinterpret_cast<const Pack<T, N>*>(y + row * columns + first + begin);
+#pragma unroll
+        for (int k = 0; k < N; ++k) found |= (unsigned int)(widen(pack.values[k]) > 0) << (begin + k);
+    }
+    bits[i] = (unsigned char)found;
 }

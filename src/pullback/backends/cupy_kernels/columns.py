@@ -5,11 +5,13 @@ from typing import Any, Final
 from ..backend import Array
 from .factors import wide_dtype
 from .launch import Source, driver, type_of, vector_length
+from .partial_sums import sum_of_parts
 from .rows import ROW_TYPES, rows_of
 
-__all__ = ["add_bias", "relu_vjp_and_sums", "sum_of_rows"]
+__all__ = ["add_bias", "positive_bits", "relu_vjp_and_sums", "sum_of_rows"]
 
-_source = Source("columns", ("add_bias", "sum_columns", "relu_vjp_and_sums", "add_parts"), ROW_TYPES)
+_FUNCTIONS: Final = ("add_bias", "sum_columns", "relu_vjp_and_sums", "positive_bits")
+_source = Source("columns", _FUNCTIONS, ROW_TYPES)
 
 _THREADS: Final = (32, 16)
 _FEWEST: Final = 256
@@ -37,7 +39,8 @@ def sum_of_rows(x: Array) -> Array:
     vector = vector_length(columns, x)
     blocks, each, parts = _shared_out(x, rows, columns, vector)
     _launch("sum_columns", x, vector, blocks, x, parts, sums, rows, columns, each)
-    _add_parts(x, vector, parts, sums)
+    if parts is not None:
+        sum_of_parts(parts, sums)
     return sums
 
 
@@ -50,9 +53,18 @@ def relu_vjp_and_sums(g: Array, y: Array, summed: bool) -> tuple[Array, Array | 
     sums = xp.empty((columns,), g.dtype) if summed else None
     parts = parts if summed else None
     _launch("relu_vjp_and_sums", g, vector, blocks, g, y, gx, parts, sums, rows, columns, each)
-    if sums is not None:
-        _add_parts(g, vector, parts, sums)
+    if sums is not None and parts is not None:
+        sum_of_parts(parts, sums)
     return gx, sums
+
+
+def positive_bits(y: Array, bits: int) -> Array:
+    """Whether each number of contiguous y (..., N) is positive, in `bits` of bytes for each row: (rows, bits / 8)."""
+    rows, columns = rows_of(y), y.shape[-1]
+    found = driver().xp.empty((rows, bits // 8), "uint8")
+    blocks = -(-found.size // (_THREADS[0] * _THREADS[1]))
+    _launch("positive_bits", y, vector_length(columns, y), blocks, y, found, rows, columns, found.shape[1])
+    return found
 
 
 def _tiles(columns: int, vector: int) -> int:
@@ -68,12 +80,6 @@ def _shared_out(x: Array, rows: int, columns: int, vector: int) -> tuple[int, in
     if chunks <= 1:
         return tiles, each, None
     return tiles * chunks, each, now.xp.empty((chunks, columns), wide_dtype(x))
-
-
-def _add_parts(x: Array, vector: int, parts: Array | None, sums: Array) -> None:
-    if parts is not None:
-        blocks = -(-sums.size // 128)
-        _source.launch("add_parts", _types(x, vector), blocks, 128, parts, sums, parts.shape[0], sums.size)
 
 
 def _launch(function: str, x: Array, vector: int, blocks: int, *arguments: Any) -> None:

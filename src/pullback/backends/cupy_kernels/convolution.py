@@ -13,6 +13,7 @@ from .columns import sum_of_rows
 from .cudnn_convolution import convolve, pull_image, pull_weight
 from .factors import wide_dtype
 from .launch import FLOATING, Source, driver, type_of, vector_length
+from .partial_sums import sum_of_parts
 from .products import product
 from .rows import ROW_TYPES, are_floating, contiguous
 from .table import kernel
@@ -23,7 +24,7 @@ Pairs: TypeAlias = tuple[tuple[int, int], ...]
 _NARROW: Final = [f"{name}, 1, 1" for name in FLOATING]
 _WIDE: Final = [f"{pack}, {wide}" for pack in ("float, 4", "float16, 8", "bfloat16, 8") for wide in (1, 2)]
 _tiles = Source("convolution", ("conv", "conv_transpose", "conv_weight"), [*_NARROW, *_WIDE])
-_weights = Source("weights", ("transpose_weight", "sum_splits"), FLOATING)
+_weights = Source("weights", ("transpose_weight",), FLOATING)
 _windows = Source("grouped", ("conv_grouped", "conv_transpose_grouped", "conv_weight_grouped"), ROW_TYPES)
 
 _STAGES: Final = 3
@@ -176,7 +177,9 @@ def _(
         x.shape[0], *of.arguments, groups, ins, outs, splits,
         shared=_STAGES * depth * ((tile.rows + tile.columns) * x.dtype.itemsize + 32),
     )  # fmt: skip
-    return y if parts is None else _summed(parts, y, splits)
+    if parts is not None:
+        sum_of_parts(parts, y)
+    return y
 
 
 @kernel("conv.vjp(bias)", declines=True)
@@ -235,13 +238,9 @@ def _summed_over_windows(x: Array, cotangent: Array, y: Array, of: _Geometry) ->
         "conv_weight_grouped", f"{type_of(x.dtype)}, {vector}", tiles * splits, (32, 8), x, cotangent, parts,
         x.shape[0], *of.arguments, channels, splits,
     )  # fmt: skip
-    return _summed(parts, y, splits)
+    sum_of_parts(parts, y)
+    return y
 
 
 def _parts(splits: int, y: Array) -> Array | None:
     return driver().xp.empty((splits, *y.shape), wide_dtype(y)) if splits > 1 else None
-
-
-def _summed(parts: Array, y: Array, splits: int) -> Array:
-    _weights.launch("sum_splits", type_of(y.dtype), -(-y.size // 256), 256, parts, y, y.size, splits)
-    return y

@@ -1,4 +1,7 @@
-"""Products on cuBLASLt, by the bindings of nvmath-python: planned once, with a bias and a relu in the same pass.
+"""Products on cuBLASLt, by the bindings of nvmath-python: planned once, with what follows them in the same pass.
+
+That is an *epilogue*, which cuBLASLt names: `BIAS` adds a vector to each row, `GELU_AUX_BIAS` then takes the activation
+too, `DGELU_BGRAD` pulls a gradient back through it and sums its rows.
 
 The plain bindings are called, and not nvmath's `Matmul`, which takes longer to call than small products take to run.
 What cuBLASLt has no algorithm for runs on cuBLAS, and is not asked for again.
@@ -6,7 +9,6 @@ What cuBLASLt has no algorithm for runs on cuBLAS, and is not asked for again.
 
 import logging
 from collections.abc import Callable
-from enum import Enum
 from threading import Lock
 from typing import Any, Final
 
@@ -16,7 +18,7 @@ from .launch import Driver, driver
 from .layouts import Call
 from .number_types import ONE, ZERO, NumberType
 
-__all__ = ["Done", "Plans", "status"]
+__all__ = ["Plans", "bits_of_row", "status"]
 
 _log = logging.getLogger("pullback")
 
@@ -24,50 +26,62 @@ _WORKSPACE: Final = 32 << 20
 """The bytes that cuBLASLt may use beside its arrays: what NVIDIA recommends for Hopper."""
 _ALIGNED: Final = 16
 """The bytes that the quickest algorithms read at once."""
+_STEP_OF_GELU: Final = 8
+"""The numbers of which rows beside a product with GELU are a multiple."""
+_STEP_OF_BITS: Final = 128
+"""The bits of which rows of a mask are a multiple."""
 _WIDE_SUMS: Final = 2  # parts of a sum are added in the type that is computed in, never in halves
 
 
-class Done(Enum):
-    """How much of a product has been done."""
-
-    NOTHING = 0
-    PRODUCT = 1
-    ALL = 2
-
-
 class Plans:
-    """The plans of one product: for each device, for what follows it, and for how its arrays are aligned."""
+    """The plans of one product: for each device, for each epilogue, and for how its arrays are aligned."""
 
     def __init__(self, call: Call, kind: NumberType, compute: int, itemsize: int) -> None:
         self._call, self._kind, self._compute, self._size = call, kind, compute, itemsize
         self._found: dict[Any, _Plan | None] = {}
 
-    def run(self, now: Driver, a: Array, b: Array, out: Array, bias: Array | None, relu: bool) -> Done:
-        """Fill `out`; its bias and relu too, where cuBLASLt has an algorithm for that."""
-        if now.cublaslt is None:
-            return Done.NOTHING
-        device, stream = now.place()
-        at = now.address(a), now.address(b), now.address(out), 0 if bias is None else now.address(bias)
-        aligned = (at[0] | at[1] | at[2] | at[3]) % _ALIGNED == 0
-        if bias is not None or relu:
-            plan = self._plan(now, device, aligned, bias is not None, relu)
-            if plan is not None and plan.run(now, device, stream, *at):
-                return Done.ALL
-        plan = self._plan(now, device, aligned, False, False)
-        return Done.PRODUCT if plan is not None and plan.run(now, device, stream, *at) else Done.NOTHING
+    def run(
+        self,
+        now: Driver,
+        a: Array,
+        b: Array,
+        out: Array,
+        epilogue: str = "DEFAULT",
+        vector: Array | None = None,
+        aux: Callable[[], Array] | None = None,
+    ) -> bool:
+        """Fill `out`, and what an epilogue writes; False, and nothing filled, where cuBLASLt is unable to.
 
-    def _plan(self, now: Driver, device: int, aligned: bool, biased: bool, relu: bool) -> "_Plan | None":
-        key = now, device, aligned, biased, relu
+        vector: the bias that is added, or where the gradient of one goes; contiguous. aux: gives what an activation was
+            taken of, which `GELU_AUX` writes and `DGELU` reads, as `out` lies; for `DRELU` the bits of where it was
+            positive. It is called where it is needed alone.
+        """
+        if now.cublaslt is None:
+            return False
+        device, stream = now.place()
+        at = now.address(a), now.address(b), now.address(out), 0 if vector is None else now.address(vector)
+        aligned = (at[0] | at[1] | at[2] | at[3]) % _ALIGNED == 0
+        key = now, device, aligned, epilogue
         if key not in self._found:
-            self._found[key] = None
-            call = self._call
-            if not (biased or relu) or (aligned and min(call.rows, call.columns, call.inner) > 1):
-                alignment = _ALIGNED if aligned else self._size
-                try:
-                    self._found[key] = _Plan(now, device, call, self._kind, self._compute, alignment, biased, relu)
-                except now.cublaslt.cuBLASLtError as error:
-                    _tell(call, biased, relu, error)
-        return self._found[key]
+            self._found[key] = self._made(now, device, aligned, epilogue, vector is not None, aux is not None)
+        plan = self._found[key]
+        if plan is None:
+            return False
+        beside = 0 if aux is None else now.address(aux())
+        return beside % _ALIGNED == 0 and plan.run(now, device, stream, *at, beside)
+
+    def _made(self, now: Driver, device: int, aligned: bool, epilogue: str, vector: bool, aux: bool) -> "_Plan | None":
+        call = self._call
+        if epilogue != "DEFAULT" and not (aligned and min(call.rows, call.columns, call.inner) > 1):
+            return None
+        if aux and (call.batch > 1 or ("GELU" in epilogue and call.columns % _STEP_OF_GELU)):
+            return None
+        alignment = _ALIGNED if aligned else self._size
+        try:
+            return _Plan(now, device, call, self._kind, self._compute, alignment, epilogue, vector, aux)
+        except now.cublaslt.cuBLASLtError as error:
+            _tell(call, epilogue, error)
+            return None
 
 
 class _Plan:
@@ -81,25 +95,28 @@ class _Plan:
         kind: NumberType,
         compute: int,
         alignment: int,
-        biased: bool,
-        relu: bool,
+        epilogue: str,
+        vector: bool,
+        aux: bool,
     ) -> None:
         self._made: list[tuple[Callable[[int], None], int]] = []
         lt = self._lt = now.cublaslt
         self._handle = _handle(now, device)
         self._lock = Lock()
-        self._call, self._biased, self._relu = call, biased, relu
+        self._call, self._epilogue = call, epilogue
         self._one, self._zero = ONE[kind.wide], ZERO[kind.wide]
         self._broken = False
         self._descriptor = self._keep(lt.matmul_desc_destroy, lt.matmul_desc_create(compute, kind.scale))
-        self._bias = host.full(1, _ALIGNED, dtype="uint64")  # an address that cuBLASLt takes while it plans
         attributes = lt.MatmulDescAttribute
         self._describe(attributes.TRANSA, "int32", call.b.transposed)
         self._describe(attributes.TRANSB, "int32", call.a.transposed)
-        epilogue = lt.Epilogue["_".join(["RELU"] * relu + ["BIAS"] * biased) or "DEFAULT"]
-        self._describe(attributes.EPILOGUE, "uint32", int(epilogue))
-        if biased:
-            self._point_to(self._bias)
+        self._describe(attributes.EPILOGUE, "uint32", int(lt.Epilogue[epilogue]))
+        self._beside = attributes.BIAS_POINTER, attributes.EPILOGUE_AUX_POINTER
+        self._pointed = [0, 0]
+        self._point_to(_ALIGNED * vector, _ALIGNED * aux)  # while it plans, any address will do
+        if aux:
+            line = bits_of_row(call.columns) if "RELU" in epilogue else call.columns
+            self._describe(attributes.EPILOGUE_AUX_LD, "int64", line)
         rows, columns, inner, batch, steps = call.rows, call.columns, call.inner, call.batch, call.steps
         self._layouts = [
             self._layout(kind, columns, inner, call.b.transposed, call.b.line, batch, steps[1]),
@@ -117,9 +134,11 @@ class _Plan:
         given = host.asarray([value], dtype=dtype)
         self._lt.matmul_desc_set_attribute(self._descriptor, int(attribute), given.ctypes.data, given.nbytes)
 
-    def _point_to(self, bias: Any) -> None:
-        attribute = int(self._lt.MatmulDescAttribute.BIAS_POINTER)
-        self._lt.matmul_desc_set_attribute(self._descriptor, attribute, bias.ctypes.data, bias.nbytes)
+    def _point_to(self, *addresses: int) -> None:
+        for place, address in enumerate(addresses):
+            if address != self._pointed[place]:
+                self._pointed[place] = address
+                self._describe(self._beside[place], "uint64", address)
 
     def _layout(
         self, kind: NumberType, rows: int, columns: int, transposed: bool, line: int, batch: int, step: int
@@ -162,16 +181,14 @@ class _Plan:
         self._workspace_size = int(found["workspace_size"][0])
         return found
 
-    def run(self, now: Driver, device: int, stream: int, a: int, b: int, out: int, bias: int) -> bool:
+    def run(self, now: Driver, device: int, stream: int, a: int, b: int, out: int, vector: int, aux: int) -> bool:
         """Fill `out`; False where cuBLASLt turns out to be unable to."""
         if self._broken:
             return False
         first, second, result = self._layouts
         workspace = _workspace(now, device, stream) if self._workspace_size else None
         with self._lock:  # the descriptor is one for all threads
-            if self._biased and self._bias[0] != bias:
-                self._bias[0] = bias
-                self._point_to(self._bias)
+            self._point_to(vector, aux)
             try:
                 self._lt.matmul(
                     self._handle, self._descriptor, self._one, b, first, a, second, self._zero, out, result,
@@ -180,7 +197,7 @@ class _Plan:
                 )  # fmt: skip
             except self._lt.cuBLASLtError as error:
                 self._broken = True
-                _tell(self._call, self._biased, self._relu, error)
+                _tell(self._call, self._epilogue, error)
         return not self._broken
 
     def __del__(self) -> None:
@@ -210,10 +227,14 @@ def _workspace(now: Driver, device: int, stream: int) -> Array:
     return found
 
 
-def _tell(call: Call, biased: bool, relu: bool, error: Exception) -> None:
-    follows = f"{' + bias' if biased else ''}{' + relu' if relu else ''}"
+def bits_of_row(columns: int) -> int:
+    """How many bits one row of a mask has for `DRELU`: one for each column, and as many behind as cuBLASLt wants."""
+    return -(-columns // _STEP_OF_BITS) * _STEP_OF_BITS
+
+
+def _tell(call: Call, epilogue: str, error: Exception) -> None:
     shape = f"({call.rows}, {call.inner}) times ({call.inner}, {call.columns})"
-    _log.info("cuBLASLt has no %s%s, of which there are %d; cuBLAS takes it: %s", shape, follows, call.batch, error)
+    _log.info("cuBLASLt has no %s with %s, of which there are %d: %s", shape, epilogue, call.batch, error)
 
 
 def status() -> str:

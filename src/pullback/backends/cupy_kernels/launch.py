@@ -182,28 +182,12 @@ class CupyDriver:
     @cached_property
     def cublaslt(self) -> Any:
         """The bindings of cuBLASLt, where nvmath-python is installed and finds the library."""
-        if find_spec("nvmath") is None:
-            return None
-        try:
-            found = import_module("nvmath.bindings.cublasLt")
-            found.get_version()
-        except Exception as error:  # a library that is not found is told in many ways
-            _log.warning("products run on cuBLAS: nvmath-python is installed, but finds no cuBLASLt (%s)", error)
-            return None
-        return found
+        return _optional("nvmath.bindings.cublasLt", "get_version", "nvmath-python", "cuBLASLt")
 
     @cached_property
     def cudnn(self) -> Any:
         """The bindings of cuDNN's graphs, where nvidia-cudnn-frontend is installed and finds the library."""
-        if find_spec("cudnn") is None:
-            return None
-        try:
-            found = import_module("cudnn")
-            found.backend_version_string()
-        except Exception as error:  # a library that is not found is told in many ways
-            _log.warning("cuDNN is not used: nvidia-cudnn-frontend is installed, but finds no cuDNN (%s)", error)
-            return None
-        return found
+        return _optional("cudnn", "backend_version_string", "nvidia-cudnn-frontend", "cuDNN")
 
     @cached_property
     def cublas_handle(self) -> Callable[[], int]:
@@ -215,6 +199,19 @@ class CupyDriver:
         """The current device, and the current stream on it."""
         cuda = self.xp.cuda
         return cuda.runtime.getDevice(), cuda.get_current_stream().ptr
+
+
+def _optional(module: str, version: str, package: str, library: str) -> Any:
+    """Bindings of a library, if they are installed and it can tell its version; else None."""
+    if find_spec(module.partition(".")[0]) is None:
+        return None
+    try:
+        found = import_module(module)
+        getattr(found, version)()
+    except Exception as error:  # a library that is not found is told in many ways
+        _log.warning("%s is not used: %s is installed, but does not find it (%s)", library, package, error)
+        return None
+    return found
 
 
 _STATIC_SHARED: Final = 48 << 10

@@ -3,10 +3,13 @@
 from typing import Any
 
 from ..backend import Array
-from .columns import relu_vjp_and_sums, sum_of_rows
-from .products import are_multiplied, product
+from .columns import sum_of_rows
+from .launch import driver
+from .products import are_multiplied, has_epilogues, product, product_with
 from .rows import are_floating, contiguous, rows_of
 from .table import kernel
+
+__all__ = ["affine", "are_of_a_map", "as_matrix", "pulled_to_map", "pulled_to_x"]
 
 
 @kernel("matmul", declines=True)
@@ -39,23 +42,23 @@ def _(g: Array, x1: Array, x2_shape: tuple[int, ...]) -> Any:
     if not are_multiplied(g, x1) or x1.ndim == 1 or len(x2_shape) == 1:
         return NotImplemented
     if len(x2_shape) == 2 and x1.ndim > 2:  # one matrix for a stack: all rows are summed by one product
-        x1, g = _rows(x1), _rows(g)
+        x1, g = as_matrix(x1), as_matrix(g)
     return product(x1.swapaxes(-1, -2), g)
 
 
 @kernel("linear", declines=True)
 def _(x: Array, weight: Array, bias: Array | None = None) -> Any:
-    return _affine(x, weight, bias, relu=False)
+    return affine(x, weight, bias)
 
 
 @kernel("linear.vjp(x)", declines=True)
 def _(g: Array, weight: Array) -> Any:
-    return _pulled_to_x(g, weight) if are_multiplied(g, weight) else NotImplemented
+    return pulled_to_x(g, weight) if are_multiplied(g, weight) else NotImplemented
 
 
 @kernel("linear.vjp(weight)", declines=True)
 def _(g: Array, x: Array) -> Any:
-    return product(_rows(g).T, _rows(x)) if are_multiplied(g, x) else NotImplemented
+    return product(as_matrix(g).T, as_matrix(x)) if are_multiplied(g, x) else NotImplemented
 
 
 @kernel("linear.vjp(bias)", declines=True)
@@ -63,34 +66,44 @@ def _(g: Array) -> Any:
     return sum_of_rows(contiguous(g)) if are_floating(g) else NotImplemented
 
 
-@kernel("linear_relu", declines=True)
-def _(x: Array, weight: Array, bias: Array | None = None, **metadata: Any) -> Any:
-    return _affine(x, weight, bias, relu=True)
+@kernel("linear.vjp(weight,bias)", declines=True)
+def _(g: Array, x: Array) -> Any:
+    return pulled_to_map(g, x) if are_floating(g, x) else NotImplemented
 
 
-@kernel("linear_relu.vjp(x,weight,bias)", declines=True)
-def _(g: Array, x: Array, weight: Array, bias: Array | None, y: Array, *, pull_x: bool) -> Any:
-    if not are_floating(g, x, weight, y):
-        return NotImplemented
-    gz, of_bias = relu_vjp_and_sums(contiguous(g), contiguous(y), summed=bias is not None)
-    of_x = _pulled_to_x(gz, weight) if pull_x else None
-    return of_x, product(_rows(gz).T, _rows(x)), gz if of_bias is None else of_bias
-
-
-def _affine(x: Array, weight: Array, bias: Array | None, relu: bool) -> Any:
-    if not are_floating(x, weight, bias) or x.shape[-1] != weight.shape[1]:
-        return NotImplemented
-    if bias is not None and bias.shape != weight.shape[:1]:
+def affine(x: Array, weight: Array, bias: Array | None, relu: bool = False) -> Any:
+    """The kernel of `linear`, with its negative values 0 on demand; NotImplemented where these are of no affine map."""
+    if not are_of_a_map(x, weight, bias):
         return NotImplemented
     bias = None if bias is None else contiguous(bias)
     y = product(x[None, :] if x.ndim == 1 else x, weight.T, bias=bias, relu=relu)
     return y[0] if x.ndim == 1 else y
 
 
-def _pulled_to_x(g: Array, weight: Array) -> Array:
+def are_of_a_map(x: Array, weight: Array, bias: Array | None) -> bool:
+    """Whether types and shapes fit each other: where they do not, the op's own lines say why."""
+    if not are_floating(x, weight, bias) or x.shape[-1] != weight.shape[1]:
+        return False
+    return bias is None or bool(bias.shape == weight.shape[:1])
+
+
+def pulled_to_x(g: Array, weight: Array) -> Array:
+    """The gradient of an affine map's input, of that of its result, g."""
     return product(g, weight) if g.ndim > 1 else product(g[None, :], weight)[0]
 
 
-def _rows(x: Array) -> Array:
+def pulled_to_map(g: Array, x: Array) -> tuple[Array, Array]:
+    """The gradients of an affine map's weight and bias; both while g is read once, where cuBLASLt can."""
+    g = contiguous(g)
+    turned, rows = as_matrix(g).T, as_matrix(x)
+    if has_epilogues():
+        sums = driver().xp.empty(g.shape[-1:], g.dtype)
+        of_weight = product_with("BGRADB", turned, rows, sums)
+        if of_weight is not None:
+            return of_weight, sums
+    return product(turned, rows), sum_of_rows(g)
+
+
+def as_matrix(x: Array) -> Array:
     """All axes but the last as one."""
     return x if x.ndim == 2 else x.reshape(rows_of(x), x.shape[-1])

@@ -20,14 +20,3 @@ __global__ void transpose_weight(const T* weight, T* transposed, long long group
         if (in + i < ins && out + threadIdx.x < outs)
             transposed[((group * ins + in + i) * taps + tap) * outs + out + threadIdx.x] = square[threadIdx.x][i];
 }
-
-// The sum of what all splits have, (splits, count), in their order.
-template <class T>
-__global__ void sum_splits(const wide_t<T>* parts, T* y, long long count, long long splits) {
-    const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= count) return;
-    wide_t<T> sum = 0;
-#pragma unroll 4
-    for (long long split = 0; split < splits; ++split) sum += parts[split * count + i];
-    y[i] = narrow<T>(sum);
-}

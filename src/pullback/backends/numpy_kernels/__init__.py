@@ -15,6 +15,7 @@ from . import (
     loss,
     normalization,
     optimizer,
+    perceptron,
     pooling,
     random,
     recurrent,
@@ -25,7 +26,7 @@ from .table import kernels
 
 __all__ = [
     "BLOCK", "activation", "attention", "convolution", "ctc", "indexing", "kernels", "linear", "loss", "normalization",
-    "optimizer", "pooling", "random", "recurrent", "standard",
+    "optimizer", "perceptron", "pooling", "random", "recurrent", "standard",
 ]  # fmt: skip
 
 kernels |= kernels_of("scipy.special") | linalg_kernels.kernels

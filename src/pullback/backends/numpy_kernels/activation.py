@@ -99,8 +99,8 @@ def _(g: Any, y: Any, x_dtype: Any, *, axis: int) -> Any:
 
 @kernel("gelu", declines=True)
 def _(x: Any, *, approximate: str = "none") -> Any:
-    if approximate == "tanh" and are_worthwhile(x):
-        return elementwise.gelu_tanh(x)
+    if approximate == "tanh" and x.dtype.char in "fd" and x.ndim:
+        return elementwise.gelu_tanh(x) if are_worthwhile(x) else _gelu_tanh(x)
     if approximate != "none" or x.dtype.char != "f" or not x.ndim:
         return NotImplemented
     if are_worthwhile(x):
@@ -110,8 +110,8 @@ def _(x: Any, *, approximate: str = "none") -> Any:
 
 @kernel("gelu.vjp(x)", declines=True)
 def _(g: Any, x: Any, *, approximate: str) -> Any:
-    if approximate == "tanh" and are_worthwhile(g, x):
-        return elementwise.gelu_tanh_vjp(g, x)
+    if approximate == "tanh" and x.dtype.char in "fd" and x.ndim:
+        return elementwise.gelu_tanh_vjp(g, x) if are_worthwhile(g, x) else _gelu_tanh_vjp(g, x)
     if approximate != "none" or x.dtype.char != "f" or not x.ndim:
         return NotImplemented
     if are_worthwhile(g, x):
@@ -122,6 +122,40 @@ def _(g: Any, x: Any, *, approximate: str) -> Any:
     d *= x
     d *= np.float32(1 / sqrt(2 * pi))
     d += _normal_below(x)
+    d *= g
+    return d
+
+
+_SLOPE, _CUBE = sqrt(2 / pi), 0.044715
+
+
+def _tanh_in_gelu(x: Any) -> Any:
+    t = x * x
+    t *= _SLOPE * _CUBE
+    t += _SLOPE
+    t *= x
+    return np.tanh(t, out=t)
+
+
+def _gelu_tanh(x: Any) -> Any:
+    y = _tanh_in_gelu(x)
+    y += 1
+    y *= x
+    y *= 0.5
+    return y
+
+
+def _gelu_tanh_vjp(g: Any, x: Any) -> Any:
+    """g times (1 + t) / 2 + x (1 - t t) s / 2, with the slope s of t's argument."""
+    t = _tanh_in_gelu(x)
+    d = x * x
+    d *= 3 * _CUBE * _SLOPE
+    d += _SLOPE
+    d *= x
+    d *= 1 - t * t
+    d += t
+    d += 1
+    d *= 0.5
     d *= g
     return d
 

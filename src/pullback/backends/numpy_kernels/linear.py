@@ -74,8 +74,6 @@ def _(g: Any) -> Any:
     return sum_of_rows(g if g.ndim == 2 else _rows(g))
 
 
-@kernel("linear_relu.vjp(x,weight,bias)")
-def _(g: Any, x: Any, weight: Any, bias: Any, y: Any, *, pull_x: bool) -> Any:
-    g = kernels["relu.vjp(x)"](g, y)
-    of_x = kernels["linear.vjp(x)"](g, weight) if pull_x else None
-    return of_x, kernels["linear.vjp(weight)"](g, x), g if bias is None else kernels["linear.vjp(bias)"](g)
+@kernel("linear.vjp(weight,bias)")
+def _(g: Any, x: Any) -> Any:
+    return kernels["linear.vjp(weight)"](g, x), kernels["linear.vjp(bias)"](g)

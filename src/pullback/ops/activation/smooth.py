@@ -49,7 +49,8 @@ def gelu(xp: Namespace, x: Array, /, *, approximate: str = "none") -> Array:
 
 
 @gelu.vjp("x")
-def _(xp: Namespace, g: Array, x: Array, *, approximate: str) -> Array:
+def pulled_through_gelu(xp: Namespace, g: Array, x: Array, *, approximate: str) -> Array:
+    """The gradient of gelu's input, of that of its result."""
     if approximate == "tanh":
         t = xp.tanh(sqrt(2 / pi) * (x + 0.044715 * x * x * x))
         slope = sqrt(2 / pi) * (1 + 3 * 0.044715 * x * x)
