@@ -21,6 +21,9 @@ class Unhashable:
 
     __hash__ = None
 
+    def __repr__(self):
+        return "Unhashable()"
+
     def __call__(self, x):
         return pb.tanh(x)
 
