@@ -63,6 +63,52 @@ def test_a_second_vjp_for_one_input_is_refused(product: Any) -> None:
         product.vjp("w", "x")
 
 
+def test_a_vjp_for_two_inputs_beside_one_for_each_is_called_where_both_need_gradients() -> None:
+    @pb.op
+    def blend(xp: Any, x: Any, w: Any, z: Any, /) -> Any:
+        return x * w * z
+
+    called = []
+
+    def register(*names: str, rule: Any) -> None:
+        def watched(xp: Any, g: Any, x: Any, w: Any, z: Any) -> Any:
+            called.append(names)
+            return rule(g, x, w, z)
+
+        blend.vjp(*names)(watched)
+
+    register("x", rule=lambda g, x, w, z: g * w * z)
+    register("w", rule=lambda g, x, w, z: g * x * z)
+    register("z", rule=lambda g, x, w, z: g * x * w)
+    register("x", "w", rule=lambda g, x, w, z: (g * w * z, g * x * z))
+    for wanted, rules in (("x", ["x"]), ("w", ["w"]), ("xw", ["xw"]), ("xz", ["x", "z"]), ("xwz", ["xw", "z"])):
+        given = [
+            pb.tensor(value).requires_grad_(name in wanted) for name, value in zip("xwz", (2.0, 3.0, 5.0), strict=True)
+        ]
+        called.clear()
+        blend(*given).backward()
+        assert sorted(map("".join, called)) == sorted(rules)
+        assert [None if v.grad is None else v.grad.item() for v in given] == [
+            value if name in wanted else None for name, value in zip("xwz", (15.0, 10.0, 6.0), strict=True)
+        ]
+    for names, taken in ((("w", "z"), "w, z"), (("x", "w"), "w, x"), (("x",), "x"), (("x", "w", "z"), "w, x, z")):
+        with pytest.raises(ValueError, match=f"has a vjp for {taken} already"):
+            blend.vjp(*names)
+
+
+def test_a_vjp_names_one_of_several_outputs() -> None:
+    @pb.op
+    def both(xp: Any, x: Any, /) -> Any:
+        return xp.exp(x), xp.sin(x)
+
+    @both.vjp("x")
+    def _(xp: Any, g: Any, x: Any, y0: Any) -> Any:
+        return g[0] * y0 + g[1] * xp.cos(x)
+
+    x = pb.asarray([0.5, -1.0], dtype="float64")
+    pb.check_grads(lambda x: both(x)[0] * both(x)[1], [x], order=2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "rule", "message"),
     [

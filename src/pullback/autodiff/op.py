@@ -65,9 +65,11 @@ class Op(Generic[P, R]):
         """
         if not arguments or not set(arguments) <= set(self.inputs):
             raise TypeError(f"{self.name} has the inputs {', '.join(self.inputs)}; got {', '.join(arguments) or None}")
-        taken = {name for rule in self.rules for name in rule.arguments}.intersection(arguments)
-        if taken and (len(arguments) > len(taken) or any(taken.issubset(rule.arguments) for rule in self.rules)):
-            raise ValueError(f"{self.name} has a vjp for {', '.join(sorted(taken))} already")
+        others = [rule.arguments for rule in self.rules if not set(rule.arguments).isdisjoint(arguments)]
+        if others and not 1 < len(arguments) == len(others) == sum(map(len, others)):
+            raise ValueError(
+                f"{self.name} has a vjp for {', '.join(sorted({*arguments} & {*sum(others, ())}))} already"
+            )
 
         def register(function: F) -> F:
             self.rules.append(Rule(self, arguments, function, zeros))
