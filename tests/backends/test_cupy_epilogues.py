@@ -1,5 +1,6 @@
 """What CuPy's kernels have cuBLASLt do beside a product: a bias, an activation, and the way back through both."""
 
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -103,6 +104,26 @@ def test_a_bias_that_lies_between_sixteen_bytes_has_no_epilogue(gpu: Any) -> Non
     given[2] = shifted
     compare(kernels, given, "tanh")
     assert "GELU_AUX_BIAS" not in gpu.cublaslt.called
+
+
+def test_what_an_epilogue_reads_stays_until_the_product_is_queued(gpu: Any) -> None:
+    made: list[Any] = []
+
+    def bits() -> Any:
+        found = np.full((20, 16), 255, "uint8")
+        made.append(weakref.ref(found))
+        return found
+
+    multiply = gpu.cublaslt.matmul
+
+    def watched(*given: Any) -> None:
+        assert made[0]() is not None
+        multiply(*given)
+
+    gpu.cublaslt.matmul = watched
+    g, weight = np.ones((20, 8), "float32"), np.ones((8, 24), "float32")
+    np.testing.assert_array_equal(products.product_with("DRELU", g, weight, aux=bits), 8)
+    assert made[0]() is None
 
 
 @pytest.mark.parametrize("shape", [(20,), (2, 3, 5)])

@@ -67,8 +67,9 @@ class Plans:
         plan = self._found[key]
         if plan is None:
             return False
-        beside = 0 if aux is None else now.address(aux())
-        return beside % _ALIGNED == 0 and plan.run(now, device, stream, *at, beside)
+        beside = None if aux is None else aux()  # which is kept until the product is queued
+        aux_at = 0 if beside is None else now.address(beside)
+        return aux_at % _ALIGNED == 0 and plan.run(now, device, stream, *at, aux_at)
 
     def _made(self, now: Driver, device: int, aligned: bool, epilogue: str, vector: bool, aux: bool) -> "_Plan | None":
         call = self._call
