@@ -63,8 +63,8 @@ def test_a_second_vjp_for_one_input_is_refused(product: Any) -> None:
         product.vjp("w", "x")
 
 
-def test_a_vjp_for_two_inputs_beside_one_for_each_is_called_where_both_need_gradients() -> None:
-    @pb.op
+def test_a_vjp_for_two_inputs_beside_one_for_each_is_called_where_both_need_gradients(scratch: Any) -> None:
+    @scratch
     def blend(xp: Any, x: Any, w: Any, z: Any, /) -> Any:
         return x * w * z
 
@@ -96,8 +96,8 @@ def test_a_vjp_for_two_inputs_beside_one_for_each_is_called_where_both_need_grad
             blend.vjp(*names)
 
 
-def test_a_vjp_names_one_of_several_outputs() -> None:
-    @pb.op
+def test_a_vjp_names_one_of_several_outputs(scratch: Any) -> None:
+    @scratch
     def both(xp: Any, x: Any, /) -> Any:
         return xp.exp(x), xp.sin(x)
 
