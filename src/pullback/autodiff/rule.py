@@ -153,6 +153,7 @@ def make_plan(op: Differentiable, tracked: int, count: int) -> Plan:
             raise TypeError(
                 f"{op.name} has no vjp for {name!r}: pass {name}.detach(), or register @{op.name}.vjp({name!r})"
             )
+        # The one for most inputs, if all of those need gradients; else the one for this input alone.
         chosen.add(max(own, key=lambda rule: len(rule.arguments) * (1 if needed.issuperset(rule.arguments) else -1)))
     rules = [rule for rule in op.rules if rule in chosen]
 

@@ -5,7 +5,7 @@ from typing import Any, Final, TypeGuard, TypeVar
 
 from ..backends import Array
 from ..ops.activation import gelu, relu
-from ..ops.perceptron import feed_forward
+from ..ops.perceptron import ACTIVATIONS, feed_forward
 from .activation.rectifiers import ReLU
 from .activation.smooth import GELU
 from .linear import Linear
@@ -15,7 +15,7 @@ __all__ = ["is_just", "through_maps"]
 
 M = TypeVar("M", bound=Module)
 
-_GELUS: Final = {"none": "gelu", "tanh": "gelu_tanh"}
+_GELUS: Final = {approximate: name for name, approximate in ACTIVATIONS.items() if approximate}
 
 
 def is_just(module: Any, kind: type[M]) -> TypeGuard[M]:

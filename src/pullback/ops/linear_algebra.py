@@ -88,13 +88,14 @@ linear.vjp("bias")(lambda xp, g: g)
 
 
 @linear.vjp("weight")
-def _(xp: Namespace, g: Array, x: Array) -> Array:
+def pulled_to_weight(xp: Namespace, g: Array, x: Array) -> Array:
+    """The gradient of an affine map's weight, of that of its result and its input."""
     return matmul(matrix_transpose(_rows(xp, g)), _rows(xp, x))
 
 
 @linear.vjp("weight", "bias")  # a product that reads g can sum its rows
 def _(xp: Namespace, g: Array, x: Array) -> tuple[Array, Array]:
-    return matmul(matrix_transpose(_rows(xp, g)), _rows(xp, x)), g
+    return pulled_to_weight(xp, g, x), g
 
 
 def _rows(xp: Namespace, x: Array) -> Array:

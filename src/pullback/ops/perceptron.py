@@ -5,7 +5,6 @@ at hand, and on the way back pull a gradient through the activation, and sum it 
 product behind it.
 """
 
-from math import prod
 from typing import Any, Final
 
 from ..autodiff.autocast import autocasts_to
@@ -15,12 +14,11 @@ from ..autodiff.tensor import Tensor
 from ..backends import Array, Namespace
 from .activation import gelu, relu
 from .activation.smooth import pulled_through_gelu
-from .linear_algebra import linear, matmul, matrix_transpose
-from .manipulation import reshape
+from .linear_algebra import linear, matmul, pulled_to_weight
 
 __all__ = ["feed_forward", "linear_relu"]
 
-_ACTIVATIONS: Final = {"relu": None, "gelu": "none", "gelu_tanh": "tanh"}
+ACTIVATIONS: Final = {"relu": None, "gelu": "none", "gelu_tanh": "tanh"}
 """Those of `feed_forward`, and how `gelu` is told of its own."""
 
 
@@ -43,13 +41,7 @@ def _(
     xp: Namespace, g: Array, x: Array, weight: Array, bias: Array | None, y: Array, *, pull_x: bool
 ) -> tuple[Array | None, Array, Array]:
     g = xp.where(y > 0, g, xp.zeros_like(g))
-    return matmul(g, weight) if pull_x else None, _of_weight(g, x), g
-
-
-def _of_weight(g: Array, x: Array) -> Array:
-    """The gradient of a map's weight, of that of its result and its input."""
-    rows, x_rows = (reshape(a, (prod(a.shape[:-1]), a.shape[-1])) for a in (g, x))
-    return matmul(matrix_transpose(rows), x_rows)
+    return matmul(g, weight) if pull_x else None, pulled_to_weight(xp, g, x), g
 
 
 def linear_relu(x: Array, weight: Array, bias: Array | None = None) -> Any:
@@ -119,14 +111,14 @@ def _(
     of_y, of_hidden, of_kept = g
     if of_y is None:
         of_y = xp.zeros((*y1.shape[:-1], weight2.shape[0]), dtype=y1.dtype, device=y1.device)
-    of_weight2 = None if "weight2" in frozen else _of_weight(of_y, y1)
+    of_weight2 = None if "weight2" in frozen else pulled_to_weight(xp, of_y, y1)
     of_hidden = _sum(matmul(of_y, weight2), of_hidden)
     if approximate is None:
         of_before = xp.where(y2 > 0, _sum(of_hidden, of_kept), xp.zeros_like(y2))
     else:
         of_before = _sum(pulled_through_gelu(xp, of_hidden, y2, approximate=approximate), of_kept)
     of_x = None if "x" in frozen else matmul(of_before, weight1)
-    of_weight1 = None if "weight1" in frozen else _of_weight(of_before, x)
+    of_weight1 = None if "weight1" in frozen else pulled_to_weight(xp, of_before, x)
     return of_x, of_weight1, of_before, of_weight2, of_y
 
 
@@ -154,12 +146,12 @@ def feed_forward(
     >>> feed_forward(pb.asarray([[1.0, -2.0]]), eye, None, 3.0 * eye, pb.asarray([0.5, 0.5]))
     Tensor([[3.5, 0.5]], dtype=float32)
     """
-    if activation not in _ACTIVATIONS:
-        raise ValueError(f"activation is one of {', '.join(map(repr, _ACTIVATIONS))}; got {activation!r}")
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation is one of {', '.join(map(repr, ACTIVATIONS))}; got {activation!r}")
     given = (x, weight1, bias1, weight2, bias2)
     pairs = zip(_INPUTS, given, strict=True)
     frozen = tuple([name for name, a in pairs if not isinstance(a, Tensor) or a.node is None])
-    return _feed_forward(*given, approximate=_ACTIVATIONS[activation], frozen=frozen)[0]
+    return _feed_forward(*given, approximate=ACTIVATIONS[activation], frozen=frozen)[0]
 
 
 _INPUTS: Final = ("x", "weight1", "bias1", "weight2", "bias2")

@@ -9,7 +9,7 @@ from .products import are_multiplied, has_epilogues, product, product_with
 from .rows import are_floating, contiguous, rows_of
 from .table import kernel
 
-__all__ = ["affine", "are_of_a_map", "as_matrix", "pulled_to_map", "pulled_to_x"]
+__all__ = ["affine", "are_of_a_map", "pulled_to_map", "pulled_to_weight", "pulled_to_x"]
 
 
 @kernel("matmul", declines=True)
@@ -42,7 +42,7 @@ def _(g: Array, x1: Array, x2_shape: tuple[int, ...]) -> Any:
     if not are_multiplied(g, x1) or x1.ndim == 1 or len(x2_shape) == 1:
         return NotImplemented
     if len(x2_shape) == 2 and x1.ndim > 2:  # one matrix for a stack: all rows are summed by one product
-        x1, g = as_matrix(x1), as_matrix(g)
+        x1, g = _as_matrix(x1), _as_matrix(g)
     return product(x1.swapaxes(-1, -2), g)
 
 
@@ -58,7 +58,7 @@ def _(g: Array, weight: Array) -> Any:
 
 @kernel("linear.vjp(weight)", declines=True)
 def _(g: Array, x: Array) -> Any:
-    return product(as_matrix(g).T, as_matrix(x)) if are_multiplied(g, x) else NotImplemented
+    return pulled_to_weight(g, x) if are_multiplied(g, x) else NotImplemented
 
 
 @kernel("linear.vjp(bias)", declines=True)
@@ -95,15 +95,19 @@ def pulled_to_x(g: Array, weight: Array) -> Array:
 def pulled_to_map(g: Array, x: Array) -> tuple[Array, Array]:
     """The gradients of an affine map's weight and bias; both while g is read once, where cuBLASLt can."""
     g = contiguous(g)
-    turned, rows = as_matrix(g).T, as_matrix(x)
     if has_epilogues():
         sums = driver().xp.empty(g.shape[-1:], g.dtype)
-        of_weight = product_with("BGRADB", turned, rows, sums)
+        of_weight = product_with("BGRADB", _as_matrix(g).T, _as_matrix(x), sums)
         if of_weight is not None:
             return of_weight, sums
-    return product(turned, rows), sum_of_rows(g)
+    return pulled_to_weight(g, x), sum_of_rows(g)
 
 
-def as_matrix(x: Array) -> Array:
+def pulled_to_weight(g: Array, x: Array) -> Array:
+    """The gradient of an affine map's weight."""
+    return product(_as_matrix(g).T, _as_matrix(x))
+
+
+def _as_matrix(x: Array) -> Array:
     """All axes but the last as one."""
     return x if x.ndim == 2 else x.reshape(rows_of(x), x.shape[-1])

@@ -7,8 +7,8 @@ from ..dtypes import is_half
 from .columns import positive_bits, relu_vjp_and_sums, sum_of_rows
 from .cublaslt import bits_of_row
 from .launch import driver
-from .linear import affine, are_of_a_map, as_matrix, pulled_to_map, pulled_to_x
-from .products import has_epilogues, product, product_with
+from .linear import affine, are_of_a_map, pulled_to_map, pulled_to_weight, pulled_to_x
+from .products import has_epilogues, product_with
 from .rows import are_floating, contiguous
 from .table import kernel, kernels
 
@@ -24,7 +24,7 @@ def _(g: Array, x: Array, weight: Array, bias: Array | None, y: Array, *, pull_x
         return NotImplemented
     gz, of_bias = relu_vjp_and_sums(contiguous(g), contiguous(y), summed=bias is not None)
     of_x = pulled_to_x(gz, weight) if pull_x else None
-    return of_x, product(as_matrix(gz).T, as_matrix(x)), gz if of_bias is None else of_bias
+    return of_x, pulled_to_weight(gz, x), gz if of_bias is None else of_bias
 
 
 @kernel("feed_forward", declines=True)
@@ -72,11 +72,11 @@ def _(
     of_before, of_bias1 = _pulled_through(of_y, weight2, contiguous(y2), approximate, "bias1" not in frozen)
     of_weight1 = of_weight2 = of_bias2 = None
     if "weight1" not in frozen:
-        of_weight1 = product(as_matrix(of_before).T, as_matrix(x))
+        of_weight1 = pulled_to_weight(of_before, x)
     if "weight2" not in frozen and "bias2" not in frozen:
         of_weight2, of_bias2 = pulled_to_map(of_y, y1)
     elif "weight2" not in frozen:
-        of_weight2 = product(as_matrix(of_y).T, as_matrix(y1))
+        of_weight2 = pulled_to_weight(of_y, y1)
     elif "bias2" not in frozen:
         of_bias2 = sum_of_rows(of_y)
     return None if "x" in frozen else pulled_to_x(of_before, weight1), of_weight1, of_bias1, of_weight2, of_bias2

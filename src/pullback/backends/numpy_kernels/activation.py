@@ -13,7 +13,7 @@ from ..numba_kernels import softmax as rows
 from ..numba_kernels.compiling import in_parts, is_float, is_worthwhile
 from .table import kernel, kernels
 
-__all__ = ["are_worthwhile", "in_dtype", "in_rows"]
+__all__ = ["are_worthwhile", "in_dtype", "in_rows", "takes_gelu"]
 
 
 def are_worthwhile(*arrays: Any) -> bool:
@@ -97,12 +97,20 @@ def _(g: Any, y: Any, x_dtype: Any, *, axis: int) -> Any:
     return np.subtract(g, p, out=p)
 
 
+def takes_gelu(x: Any, approximate: str) -> bool:
+    """Whether the kernels of GELU take an array; what they do not is for the op's lines."""
+    return x.ndim > 0 and x.dtype.char in _GELU_TYPES.get(approximate, ())
+
+
+_GELU_TYPES = {"none": ("f",), "tanh": ("f", "d")}
+
+
 @kernel("gelu", declines=True)
 def _(x: Any, *, approximate: str = "none") -> Any:
-    if approximate == "tanh" and x.dtype.char in "fd" and x.ndim:
-        return elementwise.gelu_tanh(x) if are_worthwhile(x) else _gelu_tanh(x)
-    if approximate != "none" or x.dtype.char != "f" or not x.ndim:
+    if not takes_gelu(x, approximate):
         return NotImplemented
+    if approximate == "tanh":
+        return elementwise.gelu_tanh(x) if are_worthwhile(x) else _gelu_tanh(x)
     if are_worthwhile(x):
         return elementwise.kernels["gelu"](x)
     return x * _normal_below(x)
@@ -110,10 +118,10 @@ def _(x: Any, *, approximate: str = "none") -> Any:
 
 @kernel("gelu.vjp(x)", declines=True)
 def _(g: Any, x: Any, *, approximate: str) -> Any:
-    if approximate == "tanh" and x.dtype.char in "fd" and x.ndim:
-        return elementwise.gelu_tanh_vjp(g, x) if are_worthwhile(g, x) else _gelu_tanh_vjp(g, x)
-    if approximate != "none" or x.dtype.char != "f" or not x.ndim:
+    if not takes_gelu(x, approximate):
         return NotImplemented
+    if approximate == "tanh":
+        return elementwise.gelu_tanh_vjp(g, x) if are_worthwhile(g, x) else _gelu_tanh_vjp(g, x)
     if are_worthwhile(g, x):
         return elementwise.kernels["gelu.vjp(x)"](g, x)
     d = x * np.float32(-0.5)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from .activation import takes_gelu
 from .table import kernel, kernels
 
 
@@ -23,14 +24,14 @@ def _(
     approximate: str | None,
     frozen: tuple[str, ...] = (),
 ) -> Any:
-    if x.dtype.char not in "fd":
+    if not _are_taken(x, approximate):
         return NotImplemented
     kept = kernels["linear"](x, weight1, bias1)
     if approximate is None:
         hidden = kept = kernels["relu"](kept)
     else:
         hidden = kernels["gelu"](kept, approximate=approximate)
-    return hidden if hidden is NotImplemented else (kernels["linear"](hidden, weight2, bias2), hidden, kept)
+    return kernels["linear"](hidden, weight2, bias2), hidden, kept
 
 
 @kernel("feed_forward.vjp(x,weight1,bias1,weight2,bias2)", declines=True)
@@ -46,15 +47,13 @@ def _(
     frozen: tuple[str, ...],
 ) -> Any:
     of_y, of_hidden, of_kept = g
-    if of_y is None or of_hidden is not None or of_kept is not None or x.dtype.char not in "fd":
+    if of_y is None or of_hidden is not None or of_kept is not None or not _are_taken(x, approximate):
         return NotImplemented
     of_hidden = kernels["linear.vjp(x)"](of_y, weight2)
     if approximate is None:
         of_map = kernels["relu.vjp(x)"](of_hidden, y2)
     else:
         of_map = kernels["gelu.vjp(x)"](of_hidden, y2, approximate=approximate)
-        if of_map is NotImplemented:
-            return NotImplemented
     of_weight, of_bias = kernels["linear.vjp(weight)"], kernels["linear.vjp(bias)"]
     return (
         None if "x" in frozen else kernels["linear.vjp(x)"](of_map, weight1),
@@ -63,3 +62,8 @@ def _(
         None if "weight2" in frozen else of_weight(of_y, y1),
         None if "bias2" in frozen else of_bias(of_y),
     )
+
+
+def _are_taken(x: Any, approximate: str | None) -> bool:
+    """Whether the kernels called here take such arrays: asked before a product, which would be taken in vain."""
+    return x.dtype.char in "fd" if approximate is None else takes_gelu(x, approximate)
